@@ -1,0 +1,1 @@
+"""Records, ports, errors, clock and ids: what every other layer speaks in. Imports nothing of ours."""

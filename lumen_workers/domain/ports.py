@@ -1,0 +1,408 @@
+"""Ports: what services need from the outside. Adapters implement them; each family has one conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from lumen_workers.domain.records import Effect, EffectOptions, LoopSpec, Quote, Risk, RuleEvent, RuleSpec, RuleValue
+from lumen_workers.domain.runs import (
+    Alarm,
+    Lease,
+    Letter,
+    Owed,
+    OwedState,
+    Result,
+    Run,
+    Seal,
+    StageRun,
+    TickState,
+)
+from lumen_workers.domain.signals import Block
+
+# ---------------------------------------------------------------- store
+
+
+class LoopStore(Protocol):
+    """Which loops there are, and how far each ledger has come."""
+
+    def register(self, name: str, rate_hz: int, source: str) -> None:
+        """Make the loop known, or update its rate and source."""
+
+    def rates(self) -> dict[str, int]:
+        """Every known loop with its rate in Hz, sorted by name."""
+
+    def watermark(self) -> dict[str, int]:
+        """Loop → its last ledger number. Everything at or below it is committed, and nothing will join it later."""
+
+
+class SampleStore(Protocol):
+    """Samples. A key (loop, ts) is written once, whoever writes it."""
+
+    def add(self, loop: str, block: Block) -> int:
+        """Write what is new; returns how many rows were. Raises StoreUnavailable."""
+
+    def window(self, loop: str, start_us: int, end_us: int, *, upto: int | None = None) -> Block:
+        """Samples with ``start_us <= ts < end_us``, ascending; ``upto`` leaves out rows above that ledger number."""
+
+    def windows(self, loop: str, bounds: Sequence[tuple[int, int]]) -> Iterator[Block]:
+        """One block for each ``(start_us, end_us)``, in order, on one connection; never more than one held."""
+
+    def scan(
+        self, loop: str, start_us: int, end_us: int, *, upto: int | None = None, chunk: int = 50_000
+    ) -> Iterator[Block]:
+        """The same as ``window``, in blocks of at most ``chunk`` rows: memory stays bounded."""
+
+    def tail(self, loop: str, count: int) -> Block:
+        """The last ``count`` samples, ascending."""
+
+    def span(self, loop: str) -> tuple[int, int] | None:
+        """First and last ts, or None for a loop without samples."""
+
+    def count(self, loop: str, start_us: int, end_us: int, *, upto: int | None = None) -> int:
+        """How many samples a window has."""
+
+
+class RuleStore(Protocol):
+    """The rule history: append-only; ``old`` always comes from here."""
+
+    def append(
+        self,
+        loop: str,
+        spec: RuleSpec,
+        new: float,
+        *,
+        actor: str,
+        note: str = "",
+        automatic: bool = False,
+        undoes: str | None = None,
+    ) -> RuleEvent:
+        """Record a change in one transaction. Raises UsageError outside the bounds or when nothing would change."""
+
+    def insert(self, events: Sequence[RuleEvent]) -> int:
+        """Import events as they are but with a new ``seq``; known ids are left alone. Returns how many were new."""
+
+    def applied(self, event_id: str, applied_at: datetime, actuator: str) -> None:
+        """The loop has the value. Written once: a second call changes nothing."""
+
+    def unapplied(self, loop: str) -> list[RuleEvent]:
+        """Events that the loop does not have yet, oldest first."""
+
+    def get(self, event_id: str) -> RuleEvent:
+        """One event. Raises NotFound."""
+
+    def events(
+        self,
+        loop: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upto: int | None = None,
+        rule: str | None = None,
+    ) -> list[RuleEvent]:
+        """Events by ``ts`` (start inclusive, end exclusive), oldest first."""
+
+    def current(self, loop: str) -> dict[str, RuleValue]:
+        """Rules that have had an event, with their values."""
+
+
+class EffectStore(Protocol):
+    """Effects: one for each event and options."""
+
+    def due(self, loop: str, options: EffectOptions, now: datetime) -> list[RuleEvent]:
+        """Applied events whose post window is complete at ``now`` and that have no effect for these options."""
+
+    def add(self, effects: Sequence[Effect]) -> int:
+        """Write the new ones (``seq`` is given here); returns how many were."""
+
+    def rows(
+        self,
+        loop: str | None = None,
+        *,
+        event_id: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upto: int | None = None,
+    ) -> list[tuple[RuleEvent, Effect]]:
+        """Effects with their events, by the event's ``ts``, oldest first."""
+
+    def unspoken(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
+        """Computed effects that findings have not looked at yet."""
+
+
+class FindingStore(Protocol):
+    """Quotes and risks, at most one of each for an effect."""
+
+    def record(self, effect_id: str, quote: Quote | None, risk: Risk | None) -> bool:
+        """Write both and mark the effect as looked at, in one transaction. False: it had been."""
+
+    def quotes(
+        self,
+        loop: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upto: int | None = None,
+    ) -> list[Quote]:
+        """Quotes by ``ts``, oldest first."""
+
+    def risks(
+        self,
+        loop: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upto: int | None = None,
+    ) -> list[Risk]:
+        """Risks by ``ts``, oldest first."""
+
+    def insert(self, quotes: Sequence[Quote], risks: Sequence[Risk]) -> int:
+        """Import rows as they are; known ids are left alone. Returns how many were new."""
+
+
+class LeaseStore(Protocol):
+    """Leases with an epoch (fencing token)."""
+
+    def acquire(self, name: str, holder: str, ttl: timedelta, *, steal: bool = False) -> Lease | None:
+        """Take a free or expired lease (``steal``: also a held one), raising the epoch. None: somebody holds it."""
+
+    def renew(self, lease: Lease, ttl: timedelta) -> Lease:
+        """Extend it. Raises LeaseLost if the epoch has moved on, or if it had expired and been taken."""
+
+    def release(self, lease: Lease) -> None:
+        """Give it up early; a lost one is left alone."""
+
+    def get(self, name: str) -> Lease | None:
+        """The row as it stands, expired or not."""
+
+    def all(self) -> list[Lease]:
+        """Every row."""
+
+
+class TickStore(Protocol):
+    """Ticks: one slot of one entry in one region runs once."""
+
+    def claim(self, entry: str, region: str, slot: int) -> bool:
+        """True for the first to ask for this or a later slot."""
+
+    def finish(self, entry: str, region: str, slot: int, outcome: str) -> None:
+        """Note the end of a claimed slot."""
+
+    def states(self) -> list[TickState]:
+        """The latest slot of every entry and region."""
+
+    def since(self, entry: str, region: str) -> datetime:
+        """When this region first knew the entry; slots before it are not owed. Written at the first call."""
+
+
+class RunStore(Protocol):
+    """Seals, runs, stages and results."""
+
+    def seal(self, seal: Seal) -> Seal:
+        """Write it unless the revision is sealed already; returns the one that stands."""
+
+    def seals(self, pipeline: str, day: date) -> list[Seal]:
+        """Every revision of a day, ascending."""
+
+    def create(self, run: Run) -> Run:
+        """Write a queued run. A run with the same (pipeline, day, region, attempt) stands: it is returned instead."""
+
+    def get(self, run_id: str) -> Run:
+        """One run with its stages. Raises NotFound."""
+
+    def rows(self, *, pipeline: str | None = None, day: date | None = None, limit: int | None = None) -> list[Run]:
+        """Runs with their stages, newest first."""
+
+    def open(self) -> list[Run]:
+        """Runs that are not final, oldest first."""
+
+    def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
+        """queued or running → running, under the lease. Raises LeaseLost."""
+
+    def stage_started(self, stage: StageRun, lease: Lease) -> None:
+        """Note a stage's start, under the lease; a rerun of the stage replaces a failed or half-done row."""
+
+    def stage_ended(self, stage: StageRun, lease: Lease) -> None:
+        """Note a stage's end, under the lease. Raises LeaseLost: then the stage has not happened."""
+
+    def finish(self, run_id: str, lease: Lease, *, digest: str, owed: Sequence[Owed] = ()) -> Run:
+        """Elect in one transaction: the first gets the result row and DONE, a later one SUPERSEDED.
+
+        Writes the owed rows too (known keys are left alone). A different digest is not an error here: the caller
+        compares ``run.digest`` with the result's.
+        """
+
+    def fail(self, run_id: str, lease: Lease | None, *, error_class: str, error: str) -> Run:
+        """→ failed."""
+
+    def lose(self, run_id: str) -> bool:
+        """queued or running → lost (its claim ran out). False: it was final already."""
+
+    def result(self, pipeline: str, day: date, revision: int) -> Result | None:
+        """The day's result."""
+
+    def results(self, pipeline: str, day: date | None = None) -> list[Result]:
+        """Results by day and revision, ascending."""
+
+
+class OwedStore(Protocol):
+    """Owed rows."""
+
+    def add(self, rows: Sequence[Owed]) -> int:
+        """Write new ones; known (kind, key) are left alone."""
+
+    def due(self, kind: str, region: str | None = None) -> list[Owed]:
+        """Due rows whose ``not_before`` has passed, oldest first; region None: of every region."""
+
+    def settle(self, kind: str, key: str, state: OwedState, *, by: str, detail: str | None = None) -> bool:
+        """due → done or failed, once. False: it was settled."""
+
+    def postpone(self, kind: str, key: str, not_before: datetime, detail: str) -> None:
+        """Count a try and wait."""
+
+    def rows(self, kind: str | None = None) -> list[Owed]:
+        """Every row, oldest first."""
+
+
+class NoticeStore(Protocol):
+    """Alarms and letters."""
+
+    def raise_alarm(self, key: str, kind: str, severity: str, detail: str) -> bool:
+        """Write it once. False: it stands already."""
+
+    def alarms(self) -> list[Alarm]:
+        """Every alarm, oldest first."""
+
+    def refuse(self, task: str, region: str, reason: str, payload: str, trace_id: str | None) -> Letter:
+        """Keep a message that was refused."""
+
+    def letters(self) -> list[Letter]:
+        """Every letter, oldest first."""
+
+
+class Store(Protocol):
+    """The truth. Facets share one engine; none crosses a fork."""
+
+    loops: LoopStore
+    samples: SampleStore
+    rules: RuleStore
+    effects: EffectStore
+    findings: FindingStore
+    leases: LeaseStore
+    ticks: TickStore
+    runs: RunStore
+    owed: OwedStore
+    notices: NoticeStore
+
+    def now(self) -> datetime:
+        """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""
+
+    def close(self) -> None:
+        """Give the connections back."""
+
+
+# ---------------------------------------------------------------- the loop's ends
+
+
+class Source(Protocol):
+    """Where a loop's samples come from. One instance a process and loop; not thread-safe."""
+
+    host_bound: bool
+    """True: it measures the machine it runs on, so no other machine may take it over."""
+
+    def open(self, last_us: int | None) -> None:
+        """Get ready; ``last_us`` is the newest stored sample: a follower goes on behind it. Must not block for long."""
+
+    def read(self, tick_us: int, lateness_s: float) -> Block:
+        """The samples for the tick at ``tick_us``, fired ``lateness_s`` late. Never blocks: no fresh data, empty block.
+
+        A polled source returns one row at ``tick_us``; a follower returns the rows that have come, with their own ts.
+        """
+
+    def close(self) -> None:
+        """Stop threads, close files."""
+
+
+class Actuator(Protocol):
+    """How a rule's value reaches the loop."""
+
+    name: str
+
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
+        """Make the loop use ``rules`` (all of them). Idempotent. Returns when the loop has them; raises otherwise."""
+
+
+# ---------------------------------------------------------------- evidence
+
+
+class Remote(Protocol):
+    """Where snapshots are kept. Names are relative POSIX paths; a published folder never changes."""
+
+    def publish(self, name: str, folder: Path) -> bool:
+        """Copy ``folder`` to ``name`` in one step. False: ``name`` is there already (nothing was written)."""
+
+    def attach(self, name: str, relative: str, data: bytes) -> bool:
+        """Add one side file to a published folder, atomically. False: it is there already."""
+
+    def fetch(self, name: str, target: Path) -> Path:
+        """Copy the folder to ``target`` (which must not exist) and return it. Raises NotFound."""
+
+    def exists(self, name: str) -> bool:
+        """Whether the folder is published."""
+
+    def names(self) -> list[str]:
+        """Published folders, sorted."""
+
+
+class Signer(Protocol):
+    """A region's key."""
+
+    fingerprint: str
+    """SHA-256 of the DER SubjectPublicKeyInfo, lower-case hex."""
+
+    public_pem: str
+
+    def sign(self, data: bytes) -> bytes:
+        """Ed25519 signature, 64 bytes."""
+
+
+# ---------------------------------------------------------------- messages
+
+
+class Dispatcher(Protocol):
+    """Hands messages to the lanes."""
+
+    def send(self, task: str, *, region: str, lane: str, payload: Mapping[str, Any], trace_id: str) -> None:
+        """Queue ``task`` on ``<region>.<lane>``. Raises NetworkError when the broker does not take it in time."""
+
+
+class Heartbeat(Protocol):
+    """Keeps a lease alive while work runs."""
+
+    def keep(self, lease: Lease) -> AbstractContextManager[Lease]:
+        """Renew in the background inside the ``with``; leaving it with a lost lease raises LeaseLost."""
+
+
+__all__ = [
+    "Actuator",
+    "Dispatcher",
+    "EffectStore",
+    "FindingStore",
+    "Heartbeat",
+    "LeaseStore",
+    "LoopSpec",
+    "LoopStore",
+    "NoticeStore",
+    "OwedStore",
+    "Remote",
+    "RuleStore",
+    "RunStore",
+    "SampleStore",
+    "Signer",
+    "Source",
+    "Store",
+    "TickStore",
+]

@@ -1,0 +1,180 @@
+"""Records of the loop: what was declared, what changed, what the change did. Frozen, keyword-only, UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from lumen_workers.domain.clock import require_aware
+
+
+class Record:
+    """Base of all records: every datetime field is aware and stored as UTC."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            if isinstance(value, datetime):
+                object.__setattr__(self, item.name, require_aware(value, item.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleSpec(Record):
+    """A numeric parameter of a loop: ``min <= value <= max``, ``initial`` until the first event."""
+
+    name: str
+    initial: float
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSpec(Record):
+    """A declared loop. ``source`` and ``actuator`` are ``kind[:argument]``; ``region`` is its home, None for any."""
+
+    name: str
+    rate_hz: int
+    source: str
+    source_options: Mapping[str, Any] = field(default_factory=dict)
+    region: str | None = None
+    rules: Mapping[str, RuleSpec] = field(default_factory=dict)
+    actuator: str = "none"
+    actuator_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleValue(Record):
+    """A rule's present value; ``event_id`` is None while it is the declared initial."""
+
+    rule: str
+    value: float
+    event_id: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleEvent(Record):
+    """One change of one rule. ``old`` is what the store held; ``applied_at`` is when the loop had it (None: not yet).
+
+    ``seq`` is the loop's ledger number, rising in commit order: a watermark on it is a stable prefix of the ledger.
+    ``undoes`` names the event that a rollback compensates.
+    """
+
+    event_id: str
+    loop: str
+    seq: int
+    ts: datetime
+    actor: str
+    rule: str
+    old: float
+    new: float
+    note: str = ""
+    automatic: bool = False
+    undoes: str | None = None
+    applied_at: datetime | None = None
+
+
+class EffectStatus(StrEnum):
+    """Whether there were enough samples on both sides."""
+
+    COMPUTED = "computed"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectOptions(Record):
+    """Windows and display filters of an effect. The windows lie around ``applied_at``.
+
+    Pre is [-pre_s, -gap_s), post is [+gap_s, +post_s) seconds; ``min_samples`` a side.
+    """
+
+    pre_s: float = 30.0
+    post_s: float = 30.0
+    gap_s: float = 1.0
+    min_samples: int = 50
+    iqr: bool = False
+    iqr_k: float = 1.5
+    ema: bool = False
+    ema_alpha: float = 0.2
+
+    def key(self) -> str:
+        """Stable text of the options: one event has one effect for each key."""
+        return (
+            f"pre={self.pre_s:g},post={self.post_s:g},gap={self.gap_s:g},min={self.min_samples},"
+            f"iqr={self.iqr_k if self.iqr else 0:g},ema={self.ema_alpha if self.ema else 0:g}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalEffect(Record):
+    """Window means of one signal; all None when the effect is insufficient.
+
+    ``pre``, ``post``, ``delta`` are on raw samples, ``shown_*`` after the display filters.
+    """
+
+    pre: float | None = None
+    post: float | None = None
+    delta: float | None = None
+    shown_pre: float | None = None
+    shown_post: float | None = None
+    shown_delta: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect(Record):
+    """What one rule event did to the four signals, for one set of options."""
+
+    effect_id: str
+    event_id: str
+    loop: str
+    seq: int
+    options: EffectOptions
+    status: EffectStatus
+    n_pre: int
+    n_post: int
+    signals: Mapping[str, SignalEffect]
+    computed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote(Record):
+    """A sentence about a change that helped. ``delta`` is signal → Δ; ``confidence`` in [0, 1]."""
+
+    quote_id: str
+    effect_id: str
+    loop: str
+    seq: int
+    ts: datetime
+    by: str
+    rule: str
+    delta: Mapping[str, float]
+    confidence: float
+    quote: str
+
+
+class Severity(StrEnum):
+    """How much a risk or an alarm asks for."""
+
+    INFO = "info"
+    WARN = "warn"
+    CRIT = "crit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Risk(Record):
+    """A change that made the loop worse. ``signal`` is signal → Δ."""
+
+    risk_id: str
+    effect_id: str
+    loop: str
+    seq: int
+    ts: datetime
+    severity: Severity
+    rule: str
+    signal: Mapping[str, float]
+    note: str

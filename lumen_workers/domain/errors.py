@@ -98,4 +98,4 @@ class LeaseLost(LumenError):
     """Another holder has a higher epoch: whatever this one was about to write must not be written."""
 
     code = "lease_lost"
-    exit_code = 9
+    exit_code = 10

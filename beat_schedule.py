@@ -1,0 +1,13 @@
+"""The schedule: what runs when, and where. Edit this file, then `lumen schedule` checks and shows it.
+
+Each entry names a tick or a pipeline (`run`) and says when: `every_s` (seconds) or `cron` (minute hour day month
+weekday, in the configured zone). `regions` is "all" or a list of region names. Every region has its own beat; an
+entry that is sent twice in one slot runs once, and one whose beat is dead is put back by the reconciler.
+"""
+
+SCHEDULE = {
+    "sample": {"run": "sample", "every_s": 5, "regions": "all"},
+    "effects": {"run": "effects", "every_s": 5, "regions": "all"},
+    "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
+    "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all"},
+}

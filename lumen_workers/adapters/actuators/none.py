@@ -1,0 +1,16 @@
+"""For a loop that needs no telling: it reads its rules from the store itself, as the plant does, or is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lumen_workers.domain.records import RuleEvent
+
+
+class NoneActuator:
+    """``none``: an event counts as applied at once."""
+
+    name: str = "none"
+
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
+        """Nothing to do."""

@@ -1,0 +1,1 @@
+"""Dispatchers: how messages reach the lanes."""

@@ -1,0 +1,31 @@
+"""The dispatcher on Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from lumen_workers.domain.errors import NetworkError
+
+
+class CeleryDispatcher:
+    """Port ``Dispatcher``: queue ``<region>.<lane>``; the trace id is among the keywords and in the headers."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send(self, task: str, *, region: str, lane: str, payload: Mapping[str, Any], trace_id: str) -> None:
+        try:
+            self._app.send_task(
+                task,
+                kwargs={**payload, "trace_id": trace_id},
+                queue=f"{region}.{lane}",
+                headers={"lumen_trace_id": trace_id},
+                retry=True,
+                retry_policy={"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1},
+            )
+        except (OperationalError, OSError) as error:
+            raise NetworkError(f"the broker did not take {task} for {region}.{lane}: {error}") from error

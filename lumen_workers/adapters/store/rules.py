@@ -1,0 +1,188 @@
+"""The rule history: append-only events, when each was applied, and the present values."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lumen_workers.adapters.store import ledger
+from lumen_workers.adapters.store.engine import Database
+from lumen_workers.adapters.store.rows import event_columns, event_of, event_values, events_joined, within
+from lumen_workers.adapters.store.schema import rule_applied, rule_events, rule_values
+from lumen_workers.domain.clock import iso
+from lumen_workers.domain.errors import NotFound, UsageError
+from lumen_workers.domain.ids import content_id
+from lumen_workers.domain.records import RuleEvent, RuleSpec, RuleValue
+
+_UNAPPLIED = "unapplied events"
+
+
+class SqlRules:
+    """``RuleStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(
+        self,
+        loop: str,
+        spec: RuleSpec,
+        new: float,
+        *,
+        actor: str,
+        note: str = "",
+        automatic: bool = False,
+        undoes: str | None = None,
+    ) -> RuleEvent:
+        """Record a change in one transaction; ``old`` is what the rule has then.
+
+        Raises UsageError when ``new`` is outside the bounds, not a number, or what the rule has already; NotFound for
+        an unknown loop.
+        """
+        new = float(new)
+        if not (math.isfinite(new) and spec.min <= new <= spec.max):
+            raise UsageError(f"rule {spec.name} of loop {loop}: {new:g} is not within {spec.min:g} to {spec.max:g}")
+        with self._database.write() as connection:
+            seq = ledger.take(connection, loop, 1)[0]
+            where = (rule_values.c.loop == loop) & (rule_values.c.rule == spec.name)
+            old = connection.execute(sa.select(rule_values.c.value).where(where)).scalar()
+            old = float(spec.initial) if old is None else old
+            if new == old:
+                raise UsageError(f"rule {spec.name} of loop {loop} is already {new:g}")
+            ts = self._database.now(connection)
+            event = RuleEvent(
+                event_id=content_id("ev", loop, seq, iso(ts), actor, spec.name, old, new),
+                loop=loop,
+                seq=seq,
+                ts=ts,
+                actor=actor,
+                rule=spec.name,
+                old=old,
+                new=new,
+                note=note,
+                automatic=automatic,
+                undoes=undoes,
+            )
+            connection.execute(sa.insert(rule_events).values(event_values(event)))
+            self._set(connection, event, imported=False)
+        return event
+
+    def insert(self, events: Sequence[RuleEvent]) -> int:
+        """Import events as they are but with a new ``seq``; known ids are left alone. Returns how many were new.
+
+        A rule that has had an event of its own here keeps its value: imported history does not move it.
+        """
+        by_loop: dict[str, list[RuleEvent]] = defaultdict(list)
+        for event in {event.event_id: event for event in events}.values():
+            by_loop[event.loop].append(event)
+        written = 0
+        with self._database.write() as connection:
+            # Loops are locked in one order, so that two imports cannot wait for each other.
+            for loop, own in sorted(by_loop.items()):
+                ledger.lock(connection, loop)
+                have = ledger.known(connection, rule_events.c.event_id, (event.event_id for event in own))
+                new = sorted((e for e in own if e.event_id not in have), key=lambda event: (event.ts, event.seq))
+                if not new:
+                    continue
+                numbers = ledger.take(connection, loop, len(new))
+                rows = [event_values(event) | {"seq": seq} for event, seq in zip(new, numbers, strict=True)]
+                connection.execute(sa.insert(rule_events), rows)
+                applied = [
+                    {"event_id": e.event_id, "loop": loop, "seq": seq, "applied_at": e.applied_at, "actuator": "import"}
+                    for e, seq in zip(new, numbers, strict=True)
+                    if e.applied_at is not None
+                ]
+                if applied:
+                    connection.execute(sa.insert(rule_applied), applied)
+                for event in {event.rule: event for event in new}.values():
+                    self._set(connection, event, imported=True)
+                written += len(new)
+        return written
+
+    def applied(self, event_id: str, applied_at: datetime, actuator: str) -> None:
+        """The loop has the value. Written once: a second call changes nothing. Raises NotFound."""
+        with self._database.write() as connection:
+            loop = connection.execute(sa.select(rule_events.c.loop).where(rule_events.c.event_id == event_id)).scalar()
+            if loop is None:
+                raise NotFound(f"rule event {event_id!r} is not known")
+            ledger.lock(connection, loop)
+            if ledger.known(connection, rule_applied.c.event_id, [event_id]):
+                return
+            seq = ledger.take(connection, loop, 1)[0]
+            row = {"event_id": event_id, "loop": loop, "seq": seq, "applied_at": applied_at, "actuator": actuator}
+            connection.execute(sa.insert(rule_applied).values(row))
+            first = _unapplied(connection, loop, rule_events.c.seq).limit(1)
+            ledger.raise_floor(self._database, connection, loop, _UNAPPLIED, first)
+
+    def unapplied(self, loop: str) -> list[RuleEvent]:
+        """Events that the loop does not have yet, in the order they were recorded."""
+        with self._database.read() as connection:
+            rows = connection.execute(_unapplied(connection, loop, *event_columns())).all()
+        return [event_of(row) for row in rows]
+
+    def get(self, event_id: str) -> RuleEvent:
+        """One event. Raises NotFound."""
+        statement = sa.select(*event_columns()).select_from(events_joined()).where(rule_events.c.event_id == event_id)
+        with self._database.read() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise NotFound(f"rule event {event_id!r} is not known")
+        return event_of(row)
+
+    def events(
+        self,
+        loop: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upto: int | None = None,
+        rule: str | None = None,
+    ) -> list[RuleEvent]:
+        """Events by ``ts`` (start inclusive, end exclusive), oldest first.
+
+        ``upto`` shows the ledger as it stood at that number: an event applied later has no ``applied_at`` there.
+        """
+        statement = sa.select(*event_columns()).select_from(events_joined(upto))
+        statement = within(statement, rule_events, loop=loop, start=start, end=end, upto=upto)
+        if rule is not None:
+            statement = statement.where(rule_events.c.rule == rule)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(rule_events.c.ts, rule_events.c.loop, rule_events.c.seq)).all()
+        return [event_of(row) for row in rows]
+
+    def current(self, loop: str) -> dict[str, RuleValue]:
+        """Rules that have had an event, with their values, sorted by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(rule_values).where(rule_values.c.loop == loop)).all()
+        values = {r.rule: RuleValue(rule=r.rule, value=r.value, event_id=r.event_id, since=r.since) for r in rows}
+        return dict(sorted(values.items()))
+
+    def _set(self, connection: sa.Connection, event: RuleEvent, *, imported: bool) -> None:
+        row = {"value": event.new, "event_id": event.event_id, "since": event.ts, "imported": imported}
+        statement = self._database.insert(rule_values).values(loop=event.loop, rule=event.rule, **row)
+        older = rule_values.c.imported & (rule_values.c.since <= statement.excluded.since)
+        statement = statement.on_conflict_do_update(
+            index_elements=[rule_values.c.loop, rule_values.c.rule],
+            set_={name: statement.excluded[name] for name in row},
+            where=older if imported else None,
+        )
+        connection.execute(statement)
+
+
+def _unapplied(connection: sa.Connection, loop: str, *wanted: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Events above the search's floor that have no applied row, in ledger order."""
+    return (
+        sa.select(*wanted)
+        .select_from(events_joined())
+        .where(
+            rule_events.c.loop == loop,
+            rule_events.c.seq > ledger.floor(connection, loop, _UNAPPLIED),
+            rule_applied.c.event_id.is_(None),
+        )
+        .order_by(rule_events.c.seq)
+    )

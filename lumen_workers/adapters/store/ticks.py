@@ -1,0 +1,60 @@
+"""Ticks: which slot of which schedule entry has run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from lumen_workers.adapters.store.engine import Database
+from lumen_workers.adapters.store.rows import columns
+from lumen_workers.adapters.store.schema import ticks
+from lumen_workers.domain.runs import TickState
+
+
+class SqlTicks:
+    """``TickStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, entry: str, region: str, slot: int) -> bool:
+        """True for the first to ask for this or a later slot."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            statement = self._database.insert(ticks).values(
+                entry=entry, region=region, since=now, slot=slot, started=now
+            )
+            statement = statement.on_conflict_do_update(
+                index_elements=[ticks.c.entry, ticks.c.region],
+                set_={
+                    "slot": statement.excluded.slot,
+                    "started": statement.excluded.started,
+                    "ended": None,
+                    "outcome": None,
+                },
+                where=ticks.c.slot.is_(None) | (ticks.c.slot < statement.excluded.slot),
+            )
+            return connection.execute(statement.returning(ticks.c.slot)).first() is not None
+
+    def finish(self, entry: str, region: str, slot: int, outcome: str) -> None:
+        """Note the end of a claimed slot; one that a later slot has replaced is left alone."""
+        mine = (ticks.c.entry == entry) & (ticks.c.region == region) & (ticks.c.slot == slot)
+        with self._database.write() as connection:
+            values = {"ended": self._database.now(connection), "outcome": outcome}
+            connection.execute(sa.update(ticks).where(mine & ticks.c.ended.is_(None)).values(values))
+
+    def states(self) -> list[TickState]:
+        """The latest slot of every entry and region that has had one."""
+        statement = sa.select(ticks).where(ticks.c.slot.is_not(None)).order_by(ticks.c.entry, ticks.c.region)
+        with self._database.read() as connection:
+            return [TickState(**columns(TickState, ticks, row)) for row in connection.execute(statement)]
+
+    def since(self, entry: str, region: str) -> datetime:
+        """When this region first knew the entry; slots before it are not owed. Written at the first call."""
+        mine = (ticks.c.entry == entry) & (ticks.c.region == region)
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            self._database.insert_new(connection, ticks, {"entry": entry, "region": region, "since": now})
+            since: datetime = connection.execute(sa.select(ticks.c.since).where(mine)).scalar_one()
+        return since

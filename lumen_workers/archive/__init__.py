@@ -1,0 +1,1 @@
+"""Snapshots of a day: their file forms, freezing and verifying."""

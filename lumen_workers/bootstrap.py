@@ -1,0 +1,161 @@
+"""The composition root: settings in, a context with real adapters out. The only place that knows both."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from lumen_workers.adapters.actuators import check_actuator, make_actuator
+from lumen_workers.adapters.remotes import LocalRemote
+from lumen_workers.adapters.sources import check_source, make_source
+from lumen_workers.adapters.store import open_store
+from lumen_workers.archive.freeze import FreezeOptions
+from lumen_workers.config import Settings
+from lumen_workers.domain.clock import SystemClock
+from lumen_workers.domain.errors import EnvironmentFault
+from lumen_workers.domain.ports import Actuator, Dispatcher, Signer, Store
+from lumen_workers.domain.records import LoopSpec
+from lumen_workers.engine.context import Context
+from lumen_workers.engine.schedule import Entry
+from lumen_workers.findings.thresholds import Thresholds
+from lumen_workers.loop.lane import SamplerLane
+from lumen_workers.loop.rules import Rules
+from lumen_workers.pipelines.failures import classify
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def check(settings: Settings) -> None:
+    """Every loop's source and actuator options, without opening anything. Raises ConfigError."""
+    for loop in settings.loops.values():
+        check_source(loop)
+        check_actuator(loop)
+
+
+def open_home(settings: Settings) -> Path:
+    """Make the home. Raises EnvironmentFault."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = settings.home / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise EnvironmentFault(
+            f"home {settings.home} is not writable: {error.strerror}; choose another with --home or LUMEN_HOME"
+        ) from None
+    return settings.home
+
+
+def store_of(settings: Settings) -> Store:
+    """The store, migrated, with every declared loop registered."""
+    open_home(settings)
+    check(settings)
+    store = open_store(settings.store_url)
+    known = store.loops.rates()
+    for loop in settings.loops.values():
+        if known.get(loop.name) != loop.rate_hz:
+            store.loops.register(loop.name, loop.rate_hz, loop.source)
+    return store
+
+
+def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Entry]) -> Context:
+    """One process's context. Keys, actuators and the sampler lane are made when they are first asked for."""
+    store = store_of(settings)
+    clock = SystemClock()
+    holder = f"{settings.region}/{socket.gethostname()}/{os.getpid()}"
+    home = settings.home
+
+    @functools.cache
+    def signer() -> Signer:
+        from lumen_workers.trust.pins import open_signer
+
+        secret = settings.env.key_pass
+        return open_signer(home / "keys", settings.region, secret.get_secret_value() if secret else None)
+
+    def pins() -> Mapping[str, str]:
+        from lumen_workers.trust.pins import Pins
+
+        return Pins(home / "keys").all(settings.lumen.peers)
+
+    @functools.cache
+    def rules() -> Rules:
+        return Rules(store, settings.loops, actuators(settings))
+
+    @functools.cache
+    def lane() -> SamplerLane:
+        return SamplerLane(
+            loops=tuple(settings.loops.values()),
+            region=settings.region,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            make_source=functools.partial(make_source, store=store, home=home),
+            store=store,
+            clock=clock,
+            spool_dir=home / "spool",
+            stats_dir=home / "run",
+            lease_ttl=timedelta(seconds=settings.env.lease_s),
+        )
+
+    return Context(
+        store=store,
+        clock=clock,
+        remote=LocalRemote(settings.archive_root),
+        dispatcher=dispatcher,
+        signer=signer,
+        pins=pins,
+        region=settings.region,
+        regions=settings.regions,
+        holder=holder,
+        home=home,
+        zone=settings.zone,
+        loops=settings.loops,
+        schedule=schedule,
+        code_version=settings.env.pipeline_version or code_version(),
+        config_digest=settings.config_digest,
+        settings={
+            "zone": settings.zone.key,
+            "locale": settings.locale,
+            "effect_options": settings.effect_options.key(),
+            "archive": settings.archive.model_dump(mode="json"),
+        },
+        lease_ttl=timedelta(seconds=settings.env.lease_s),
+        classify=classify,
+        locale=settings.locale,
+        effect_options=settings.effect_options,
+        thresholds=thresholds(settings),
+        archive_options=FreezeOptions(**settings.archive.options.model_dump(exclude={"checksum"})),
+        archive_label=settings.archive.meta.label,
+        rules=rules,
+        lane=lane,
+    )
+
+
+def actuators(settings: Settings) -> Callable[[LoopSpec], Actuator]:
+    """Makes a loop's actuator."""
+    return functools.partial(make_actuator, home=settings.home)
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """What a finding needs."""
+    env = settings.env
+    return Thresholds(
+        phase_good=env.qb_phase_good,
+        risk_good=env.qb_risk_good,
+        creative_good=env.qb_crea_good,
+        phase_bad=env.rl_phase_bad,
+        entropy_bad=env.rl_entr_bad,
+    )
+
+
+@functools.cache
+def code_version() -> str:
+    """SHA-256 over the package's Python files (path and content, sorted), hex: the same code has the same version."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""`lumen loop`: the loops and their samples."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lumen_workers.cli import open as opened
+from lumen_workers.cli.output import Json, echo_json, table
+
+app = typer.Typer(help="Loops and their samples.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every loop that is declared or has samples, with its newest sample."""
+    from lumen_workers.domain.clock import from_us, iso
+
+    with opened.store() as (settings, store):
+        rows: list[dict[str, Any]] = []
+        for name, rate in store.loops.rates().items():
+            spec, span = settings.loops.get(name), store.samples.span(name)
+            rows.append(
+                {
+                    "loop": name,
+                    "rate_hz": rate,
+                    "source": spec.source if spec else None,
+                    "actuator": spec.actuator if spec else None,
+                    "rules": sorted(spec.rules) if spec else [],
+                    "first": iso(from_us(span[0])) if span else None,
+                    "last": iso(from_us(span[1])) if span else None,
+                }
+            )
+    if as_json:
+        echo_json(rows)
+        return
+    table(
+        ("loop", "Hz", "source", "actuator", "rules", "newest sample"),
+        (
+            (r["loop"], r["rate_hz"], r["source"] or "imported", r["actuator"], ", ".join(r["rules"]), r["last"])
+            for r in rows
+        ),
+        "No loops.",
+    )
+
+
+@app.command()
+def samples(
+    loop: Annotated[str, typer.Option("--loop", "-l", help="The loop.")] = "main",
+    last: Annotated[int, typer.Option("--last", min=1, max=100_000, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """The newest samples."""
+    from lumen_workers.domain.clock import from_us, iso
+    from lumen_workers.domain.errors import UsageError
+    from lumen_workers.domain.signals import SIGNALS
+
+    with opened.store() as (_, store):
+        rates = store.loops.rates()
+        if loop not in rates:
+            raise UsageError(f"unknown loop {loop!r}; known: {', '.join(rates)}")
+        block = store.samples.tail(loop, last)
+    rows = [
+        {"ts": iso(from_us(int(ts))), **dict(zip(SIGNALS, map(float, values), strict=True))}
+        for ts, values in zip(block.ts, block.values, strict=True)
+    ]
+    if as_json:
+        echo_json(rows)
+        return
+    table(("ts", *SIGNALS), (tuple(row.values()) for row in rows), f"Loop {loop} has no samples yet.")

@@ -1,0 +1,58 @@
+"""What commands print: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Loop = Annotated[str | None, typer.Option("--loop", "-l", help="Only this loop.")]
+
+
+def echo_json(value: Any) -> None:
+    """One JSON document, UTF-8 as it is."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table that fits the terminal; ``empty`` when there are no rows."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    out = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        out.add_column(column, overflow="fold")
+    count = 0
+    for row in rows:
+        out.add_row(*(Text(text(cell)) for cell in row))
+        count += 1
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(out if count else empty)
+
+
+def text(value: object) -> str:
+    """A cell: a dash for what is missing, local time for instants, 3 decimals for numbers."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def signed(value: float | None) -> str:
+    """A change with its sign, 3 decimals."""
+    return "–" if value is None else f"{value:+.3f}"
+
+
+def progress(line: str) -> None:
+    """A line about work under way, on standard error so that pipes stay clean."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

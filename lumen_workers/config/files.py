@@ -1,0 +1,170 @@
+"""YAML files, read strictly: an unknown key, a wrong type or a value out of bounds is one line that names it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lumen_workers.domain.errors import ConfigError
+from lumen_workers.domain.ids import NAME_RE, REGION_RE
+from lumen_workers.domain.signals import RATES_HZ
+
+
+class Strict(BaseModel):
+    """Base of all file models."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
+LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class LumenFile(Strict):
+    """``configs/lumen.yaml``."""
+
+    regions: Annotated[tuple[RegionName, ...], Field(min_length=1)] = ("ap-northeast-2", "us-west-2")
+    zone: str = "Asia/Seoul"
+    locale: Literal["en", "ko"] = "en"
+    peers: dict[RegionName, Fingerprint] = {}
+
+
+class RuleFile(Strict):
+    """A rule's bounds and its value before the first change."""
+
+    initial: float = Field(allow_inf_nan=False)
+    min: float = Field(allow_inf_nan=False)
+    max: float = Field(allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.min <= self.initial <= self.max:
+            raise ValueError(f"needs min <= initial <= max, not {self.min:g} <= {self.initial:g} <= {self.max:g}")
+        return self
+
+
+def _rate(value: int) -> int:
+    if value not in RATES_HZ:
+        raise ValueError(f"is one of {', '.join(map(str, RATES_HZ))} (a period of whole milliseconds)")
+    return value
+
+
+class LoopFile(Strict):
+    """One loop. ``options`` and ``actuator_options`` are checked by the source and the actuator."""
+
+    source: str = "host"
+    rate_hz: Annotated[int, AfterValidator(_rate)] = 5
+    options: dict[str, Any] = {}
+    region: RegionName | None = None
+    actuator: str = "none"
+    actuator_options: dict[str, Any] = {}
+    rules: dict[LoopName, RuleFile] = {}
+
+
+class LoopsFile(Strict):
+    """``configs/loops.yaml``."""
+
+    loops: Annotated[dict[LoopName, LoopFile], Field(min_length=1)]
+
+
+class ArchiveOptions(Strict):
+    """Layout of a snapshot (S15)."""
+
+    include_plain_copy: bool = True
+    make_tarball: bool = True
+    tar_compression: Literal["gz", "xz"] = "gz"
+    checksum: Literal["sha256"] = "sha256"
+
+
+class ArchiveMeta(Strict):
+    """Words in the manifest."""
+
+    label: str = "Lumen daily evidence"
+
+
+class ArchiveFile(Strict):
+    """``configs/archive.yaml``."""
+
+    options: ArchiveOptions = ArchiveOptions()
+    meta: ArchiveMeta = ArchiveMeta()
+
+
+ModelT = TypeVar("ModelT", bound=Strict)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key overwrite an earlier one in silence; a configuration must not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: Path, model: type[ModelT]) -> ModelT:
+    """The file as ``model``. Raises ConfigError with file, key and what is allowed."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: {getattr(error, 'problem', None) or 'not YAML'}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return check(path, model, {} if data is None else data)
+
+
+def check(origin: Path | str, model: type[ModelT], data: Any) -> ModelT:
+    """``data`` as ``model``; errors name ``origin``."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(str(origin), error, model)) from None
+
+
+def explain(
+    origin: str, error: ValidationError, model: type[BaseModel], name: Callable[[str], str] = lambda key: key
+) -> str:
+    """One line for a validation error: where, which key (as ``name`` spells it), what is allowed."""
+    lines = []
+    for item in error.errors():
+        key = name(".".join(str(part) for part in item["loc"]) or "(top level)")
+        if item["type"] == "extra_forbidden":
+            known = sorted(_keys_at(model, item["loc"][:-1]))
+            close = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            lines.append(f"{key}: unknown key{hint} (known: {', '.join(known)})")
+        else:
+            shown = "" if isinstance(item["input"], dict) else f", not {item['input']!r}"
+            lines.append(f"{key}: {item['msg'].removeprefix('Value error, ')}{shown}")
+    return f"{origin}: " + "; ".join(lines)
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
+    current: type[BaseModel] | None = model
+    for part in location:
+        if current is None:
+            return
+        if part in current.model_fields:
+            current = _model_in(current.model_fields[str(part)].annotation)
+    if current is not None:
+        yield from current.model_fields
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if (found := _model_in(inner)) is not None:
+            return found
+    return None

@@ -1,0 +1,218 @@
+"""Settings: environment variables over YAML files over defaults, as one frozen value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+import beat_schedule
+from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, explain, read
+from lumen_workers.domain.errors import ConfigError, UsageError
+from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
+
+PROJECT = Path(beat_schedule.__file__).resolve().parent
+"""Where ``beat_schedule.py`` and ``configs/`` stand."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+class Environment(BaseSettings):
+    """Every environment variable that is read. Empty ones count as not set."""
+
+    model_config = SettingsConfigDict(env_prefix="LUMEN_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    home: Path = Path("var")
+    configs: Path | None = None
+    region: RegionName | None = None
+    regions: Annotated[tuple[RegionName, ...] | None, NoDecode, BeforeValidator(_split)] = None
+    zone: str | None = None
+    locale: str | None = Field(None, pattern="^(en|ko)$")
+    broker_url: str | None = None
+    store_url: str | None = None
+    archive: Path | None = None
+    key_pass: SecretStr | None = None
+    pipeline_version: str | None = Field(None, pattern="^[0-9a-f]{8,64}$")
+    lease_s: float = Field(10.0, ge=2, le=600)
+
+    effect_pre_s: float = Field(30.0, gt=1, le=3600)
+    effect_post_s: float = Field(30.0, gt=1, le=3600)
+    effect_min_samples: int = Field(50, ge=2, le=1_000_000)
+    effect_iqr: bool = False
+    effect_iqr_k: float = Field(1.5, gt=0, le=10)
+    effect_ema: bool = False
+    effect_ema_alpha: float = Field(0.2, gt=0, le=1)
+
+    qb_phase_good: float = Field(-0.01, ge=-1, le=0)
+    qb_risk_good: float = Field(-0.01, ge=-1, le=0)
+    qb_crea_good: float = Field(0.01, ge=0, le=1)
+    rl_phase_bad: float = Field(0.03, ge=0, le=1)
+    rl_entr_bad: float = Field(0.03, ge=0, le=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the composition root works from."""
+
+    env: Environment
+    lumen: LumenFile
+    archive: ArchiveFile
+    loops: Mapping[str, LoopSpec]
+
+    @property
+    def home(self) -> Path:
+        return self.env.home
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """Every region of the system, in order."""
+        return self.env.regions or self.lumen.regions
+
+    @cached_property
+    def region(self) -> str:
+        """The region that this process works for: ``LUMEN_REGION``, else the first."""
+        region = self.env.region or self.regions[0]
+        if region not in self.regions:
+            raise ConfigError(f"LUMEN_REGION={region} is not among the regions: {', '.join(self.regions)}")
+        return region
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The zone of report days and cron entries."""
+        name = self.env.zone or self.lumen.zone
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ConfigError(f"zone {name!r} is not a known time zone, such as Asia/Seoul") from None
+
+    @property
+    def locale(self) -> str:
+        return self.env.locale or self.lumen.locale
+
+    @property
+    def store_url(self) -> str:
+        return self.env.store_url or f"sqlite:///{self.home / 'lumen.db'}"
+
+    @property
+    def broker_url(self) -> str | None:
+        """``LUMEN_BROKER_URL``, else the broker that `lumen run` keeps for this home, else None."""
+        if self.env.broker_url:
+            return self.env.broker_url
+        try:
+            return self.broker_file.read_text(encoding="utf-8").strip() or None
+        except OSError:
+            return None
+
+    @property
+    def broker_file(self) -> Path:
+        """Where `lumen run` notes the URL of its private broker."""
+        return self.home / "run" / "broker.url"
+
+    @property
+    def archive_root(self) -> Path:
+        """The local directory remote."""
+        return self.env.archive or self.home / "archive"
+
+    @cached_property
+    def effect_options(self) -> EffectOptions:
+        env = self.env
+        return EffectOptions(
+            pre_s=env.effect_pre_s,
+            post_s=env.effect_post_s,
+            min_samples=env.effect_min_samples,
+            iqr=env.effect_iqr,
+            iqr_k=env.effect_iqr_k,
+            ema=env.effect_ema,
+            ema_alpha=env.effect_ema_alpha,
+        )
+
+    @cached_property
+    def config_digest(self) -> str:
+        """SHA-256 over what the built bytes may depend on. Paths, secrets and the region are not in it."""
+        env = self.env.model_dump(mode="json", include={n for n in type(self.env).model_fields if n[:3] in _DIGESTED})
+        data = {
+            "zone": self.zone.key,
+            "locale": self.locale,
+            "environment": env,
+            "archive": self.archive.model_dump(mode="json"),
+            "loops": {
+                name: {
+                    "rate_hz": loop.rate_hz,
+                    "source": loop.source.partition(":")[0],
+                    "rules": {r.name: [r.initial, r.min, r.max] for r in loop.rules.values()},
+                }
+                for name, loop in self.loops.items()
+            },
+        }
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    def check_region(self, region: str) -> str:
+        """``region`` if it is one of ours. Raises UsageError."""
+        if region not in self.regions:
+            raise UsageError(f"unknown region {region!r}; the regions are {', '.join(self.regions)}")
+        return region
+
+    def loop(self, name: str) -> LoopSpec:
+        """A declared loop. Raises UsageError."""
+        if name not in self.loops:
+            raise UsageError(f"unknown loop {name!r}; the declared loops are {', '.join(self.loops)}")
+        return self.loops[name]
+
+
+_DIGESTED = ("eff", "qb_", "rl_")
+
+
+def load(*, home: Path | None = None, region: str | None = None) -> Settings:
+    """Read everything. ``home`` and ``region`` win over the environment. Raises ConfigError."""
+    overrides: dict[str, Any] = {}
+    if home is not None:
+        overrides["home"] = home
+    if region is not None:
+        overrides["region"] = region
+    try:
+        env = Environment(**overrides)
+    except ValidationError as error:
+        raise ConfigError(explain("environment", error, Environment, lambda key: f"LUMEN_{key.upper()}")) from None
+    env = env.model_copy(update={"home": env.home.expanduser().absolute()})
+    return Settings(
+        env=env,
+        lumen=read(_find(env, "lumen.yaml"), LumenFile),
+        archive=read(_find(env, "archive.yaml"), ArchiveFile),
+        loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
+    )
+
+
+def _find(env: Environment, name: str) -> Path:
+    """The file in ``LUMEN_CONFIGS``, else the shipped one."""
+    if env.configs is not None:
+        if not env.configs.is_dir():
+            raise ConfigError(f"LUMEN_CONFIGS={env.configs} is not a folder")
+        if (env.configs / name).exists():
+            return env.configs / name
+    return PROJECT / "configs" / name
+
+
+def _loops(file: LoopsFile) -> dict[str, LoopSpec]:
+    return {
+        name: LoopSpec(
+            name=name,
+            rate_hz=loop.rate_hz,
+            source=loop.source,
+            source_options=loop.options,
+            region=loop.region,
+            rules={rule: RuleSpec(name=rule, **bounds.model_dump()) for rule, bounds in loop.rules.items()},
+            actuator=loop.actuator,
+            actuator_options=loop.actuator_options,
+        )
+        for name, loop in file.loops.items()
+    }

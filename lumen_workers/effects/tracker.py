@@ -1,0 +1,117 @@
+"""The effect tracker: every applied rule event, once for each set of options, when its post window is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.errors import UsageError
+from lumen_workers.domain.ids import content_id
+from lumen_workers.domain.ports import Store
+from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect
+from lumen_workers.domain.signals import SIGNALS, Block, period_us
+from lumen_workers.effects.filters import Floats, ema, iqr_mask
+from lumen_workers.effects.windows import Windows, around
+
+SETTLE: Final = timedelta(minutes=15)
+"""How long an event waits for samples that a writer may still hold: a store that is away for 10 minutes loses none,
+so they can come that much later. A loop that has stopped gets its effect after this."""
+
+BATCH: Final = 200
+"""Effects written in one transaction: a killed worker repeats at most these."""
+
+
+def compute_due(store: Store, loop: str, options: EffectOptions, now: datetime) -> list[Effect]:
+    """Compute and store every effect of ``loop`` that is due at ``now`` (store time); returns them, oldest first.
+
+    Due: applied, post window over, no effect for these options yet, and the samples are in: the newest stored one is
+    at the end of the post window, or SETTLE has passed since. Reads the windows only, one range an event.
+    Two workers at once are harmless: the store keeps one row for each event and options.
+    Raises UsageError for an unknown loop or options whose windows are empty.
+    """
+    ready = _ready(store, loop, options, now)
+    done: list[Effect] = []
+    for first in range(0, len(ready), BATCH):
+        part = ready[first : first + BATCH]
+        blocks = store.samples.windows(loop, [windows.span for _, windows in part])
+        effects = [
+            compute(event, *windows.split(block), options, now)
+            for (event, windows), block in zip(part, blocks, strict=True)
+        ]
+        store.effects.add(effects)
+        done += effects
+    return done
+
+
+def compute(event: RuleEvent, pre: Block, post: Block, options: EffectOptions, now: datetime) -> Effect:
+    """The effect of ``event`` from the samples of its two windows.
+
+    Δ = mean(post) − mean(pre) of the raw samples; the ``shown_*`` values pass the options' filters first (IQR mask,
+    then EMA). With fewer than ``min_samples`` on a side the effect is insufficient: counts, and no values.
+    ``seq`` is 0 until the store numbers it.
+    """
+    enough = min(len(pre), len(post)) >= max(1, options.min_samples)
+    signals = _signal_effects(pre, post, options) if enough else dict.fromkeys(SIGNALS, SignalEffect())
+    return Effect(
+        effect_id=effect_id(event.event_id, options),
+        event_id=event.event_id,
+        loop=event.loop,
+        seq=0,
+        options=options,
+        status=EffectStatus.COMPUTED if enough else EffectStatus.INSUFFICIENT,
+        n_pre=len(pre),
+        n_post=len(post),
+        signals=signals,
+        computed_at=now,
+    )
+
+
+def effect_id(event_id: str, options: EffectOptions) -> str:
+    """The id of an event's effect for these options: always the same."""
+    return content_id("ef", event_id, options.key())
+
+
+def _ready(store: Store, loop: str, options: EffectOptions, now: datetime) -> Sequence[tuple[RuleEvent, Windows]]:
+    rate_hz = store.loops.rates().get(loop)
+    if rate_hz is None:
+        raise UsageError(f"loop {loop!r}: unknown; known are {', '.join(store.loops.rates()) or 'none'}")
+    found = []
+    for event in store.effects.due(loop, options, now):
+        assert event.applied_at is not None, "the store hands out applied events only"
+        found.append((event, around(to_us(event.applied_at), options)))
+    if not found:
+        return found
+    span = store.samples.span(loop)
+    newest = span[1] if span else 0
+    settled = to_us(now - SETTLE)
+    period = period_us(rate_hz)
+    # A tick lies in every period: a sample in the last period of the window, or after it, says that the rest is in.
+    return [(event, w) for event, w in found if newest >= w.post_end - period or w.post_end <= settled]
+
+
+def _signal_effects(pre: Block, post: Block, options: EffectOptions) -> dict[str, SignalEffect]:
+    out = {}
+    for column, name in enumerate(SIGNALS):
+        before, after = pre.values[:, column], post.values[:, column]
+        raw_pre, raw_post = float(before.mean()), float(after.mean())
+        shown_pre, shown_post = _shown_mean(before, options), _shown_mean(after, options)
+        out[name] = SignalEffect(
+            pre=raw_pre,
+            post=raw_post,
+            delta=raw_post - raw_pre,
+            shown_pre=shown_pre,
+            shown_post=shown_post,
+            shown_delta=None if shown_pre is None or shown_post is None else shown_post - shown_pre,
+        )
+    return out
+
+
+def _shown_mean(values: Floats, options: EffectOptions) -> float | None:
+    """Mean after the display filters; None when the mask leaves nothing (a tiny ``k`` on few samples)."""
+    if options.iqr:
+        values = values[iqr_mask(values, options.iqr_k)]
+    if not len(values):
+        return None
+    return float((ema(values, options.ema_alpha) if options.ema else values).mean())

@@ -1,0 +1,61 @@
+"""What a unit of work is given: ports and values, put together once a process by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from lumen_workers.domain.clock import Clock
+from lumen_workers.domain.ports import Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.records import EffectOptions, LoopSpec
+
+if TYPE_CHECKING:
+    from lumen_workers.archive.freeze import FreezeOptions
+    from lumen_workers.engine.schedule import Entry
+    from lumen_workers.findings.thresholds import Thresholds
+    from lumen_workers.loop.lane import SamplerLane
+    from lumen_workers.loop.rules import Rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One process's view of the system, for one region.
+
+    Callables are for what most work does not need: keys, actuators, the sampler lane. ``settings`` is what the built
+    bytes depend on; it goes into the seal.
+    """
+
+    store: Store
+    clock: Clock
+    remote: Remote
+    dispatcher: Dispatcher
+    signer: Callable[[], Signer]
+    pins: Callable[[], Mapping[str, str]]
+    region: str
+    regions: tuple[str, ...]
+    holder: str
+    home: Path
+    zone: ZoneInfo
+    loops: Mapping[str, LoopSpec]
+    schedule: Mapping[str, Entry]
+    code_version: str
+    config_digest: str
+    settings: Mapping[str, Any]
+    lease_ttl: timedelta
+    classify: Callable[[BaseException], str]
+    locale: str
+    effect_options: EffectOptions
+    thresholds: Thresholds
+    archive_options: FreezeOptions
+    archive_label: str
+    rules: Callable[[], Rules]
+    lane: Callable[[], SamplerLane]
+
+    @property
+    def work(self) -> Path:
+        """Where stages build."""
+        return self.home / "work"

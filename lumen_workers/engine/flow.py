@@ -1,0 +1,180 @@
+"""A run's life: started from a request, carried from stage to stage by messages, ended by the election."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, timedelta
+
+from lumen_workers.domain import ids
+from lumen_workers.domain.errors import LeaseLost, StoreUnavailable
+from lumen_workers.domain.runs import Lease, Owed, OwedState, Run, RunStatus, StageStatus
+from lumen_workers.engine.context import Context
+from lumen_workers.engine.declare import Pipeline
+from lumen_workers.engine.execute import clear, execute, outputs_of
+from lumen_workers.engine.seals import is_ours, seal_for
+
+log = logging.getLogger(__name__)
+
+CROSS_VERIFY = "cross_verify"
+
+
+def stage_task(pipeline: str, stage: str) -> str:
+    """The task name of a stage."""
+    return f"lumen.{pipeline}.{stage}"
+
+
+def claim_name(run: Run) -> str:
+    """The lease that every attempt of a region at one revision works under."""
+    return f"run/{run.pipeline}/{run.day}/r{run.revision}/{run.region}"
+
+
+def start(ctx: Context, pipeline: Pipeline, day: date, trace_id: str) -> Run:
+    """Seal the day if need be, write this region's run and queue its first stage.
+
+    Asked for again while a run of the revision is open or done, it returns that run and queues nothing.
+    """
+    mine = [run for run in ctx.store.runs.rows(pipeline=pipeline.name, day=day) if run.region == ctx.region]
+    seal = seal_for(ctx, pipeline.name, day, mine)
+    for run in mine:
+        if run.revision == seal.revision and run.status not in (RunStatus.FAILED, RunStatus.LOST):
+            log.info("%s: %s already, nothing to do", run.run_id, run.status)
+            return run
+    attempt = 1 + max((run.attempt for run in mine), default=0)
+    run = ctx.store.runs.create(
+        Run(
+            run_id=ids.run_id(pipeline.name, seal.day, ctx.region, seal.code_version, attempt),
+            pipeline=pipeline.name,
+            day=seal.day,
+            revision=seal.revision,
+            region=ctx.region,
+            attempt=attempt,
+            status=RunStatus.QUEUED,
+            trace_id=trace_id,
+            queued_at=ctx.store.now(),
+        )
+    )
+    send_stage(ctx, run, pipeline.stages[0].name)
+    return run
+
+
+def send_stage(ctx: Context, run: Run, stage: str) -> None:
+    """Queue one stage of ``run`` on its region's jobs lane."""
+    ctx.dispatcher.send(
+        stage_task(run.pipeline, stage),
+        region=run.region,
+        lane="jobs",
+        payload={"run_id": run.run_id, "attempt": run.attempt},
+        trace_id=run.trace_id,
+    )
+
+
+def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, attempt: int) -> str:
+    """Do one stage of a run, then queue the next one or end the run. Returns what came of it, for the log.
+
+    A message whose attempt is no longer the row's, or whose run is final, is dropped; so is one that finds the claim
+    held. A failure is recorded with its class and raised.
+    """
+    run = ctx.store.runs.get(run_id)
+    if run.status.final or run.attempt != attempt:
+        return f"stale: {run_id} is {run.status}"
+    seal = ctx.store.runs.seals(run.pipeline, run.day)[run.revision - 1]
+    if not is_ours(ctx, seal):
+        ctx.store.runs.lose(run_id)
+        following_run = start(ctx, pipeline, run.day, run.trace_id)
+        return f"{run_id} was sealed by other code or configuration; {following_run.run_id} follows"
+    lease = ctx.store.leases.acquire(claim_name(run), ctx.holder, ctx.lease_ttl)
+    if lease is None:
+        return f"claimed: somebody works on {run_id}"
+    done = {row.name for row in run.stages if row.status is StageStatus.DONE}
+    try:
+        run = ctx.store.runs.start(run_id, ctx.region, lease)
+        if stage_name not in done:
+            execute(pipeline.stage(stage_name), pipeline, ctx, run, seal, lease)
+        following = pipeline.after(stage_name)
+        if following is None:
+            return _finish(ctx, pipeline, run, lease)
+    except (LeaseLost, StoreUnavailable):
+        raise
+    except Exception as error:
+        _fail(ctx, run, lease, error)
+        raise
+    finally:
+        _release(ctx, lease)
+    send_stage(ctx, run, following.name)
+    return f"{stage_name} done"
+
+
+def _finish(ctx: Context, pipeline: Pipeline, run: Run, lease: Lease) -> str:
+    """Elect the winner, owe the cross-verification, and raise an alarm where two regions differ."""
+    digest = next(str(out["root"]) for out in outputs_of(pipeline, ctx, run).values() if "root" in out)
+    run = ctx.store.runs.finish(run.run_id, lease, digest=digest, owed=_owed(ctx, run))
+    result = ctx.store.runs.result(run.pipeline, run.day, run.revision)
+    if result is not None and result.digest != digest:
+        ctx.store.notices.raise_alarm(
+            f"digest/{run.run_id}",
+            "digest_mismatch",
+            "crit",
+            f"{run.run_id} built {digest[:16]}…, the result by {result.run_id} is {result.digest[:16]}…: "
+            f"the same seal must give the same bytes",
+        )
+    if run.winner:
+        _ask_for_cross_verification(ctx, run)
+    clear(ctx, run)
+    return f"{run.status}: {digest}"
+
+
+def peer_of(ctx: Context, region: str) -> str | None:
+    """The region that re-verifies what ``region`` has won: the next one in order. None: there is no other."""
+    if len(ctx.regions) < 2:
+        return None
+    return ctx.regions[(ctx.regions.index(region) + 1) % len(ctx.regions)]
+
+
+def _owed(ctx: Context, run: Run) -> list[Owed]:
+    peer = peer_of(ctx, run.region)
+    if peer is None:
+        return []
+    return [
+        Owed(
+            kind=CROSS_VERIFY,
+            key=owed_key(run.pipeline, run.day, run.revision),
+            region=peer,
+            state=OwedState.DUE,
+            created=ctx.store.now(),
+            payload={"pipeline": run.pipeline, "day": run.day.isoformat(), "revision": run.revision},
+        )
+    ]
+
+
+def owed_key(pipeline: str, day: date, revision: int) -> str:
+    """The key of a day's cross-verification."""
+    return f"{pipeline}/{day}/r{revision}"
+
+
+def _ask_for_cross_verification(ctx: Context, run: Run) -> None:
+    """Send it at once rather than leave it to the reconciler's next look; a lost message is only later."""
+    peer = peer_of(ctx, run.region)
+    if peer is not None:
+        send_owed(ctx, CROSS_VERIFY, owed_key(run.pipeline, run.day, run.revision), peer, run.trace_id)
+
+
+def send_owed(ctx: Context, kind: str, key: str, region: str, trace_id: str) -> None:
+    """Queue the work of an owed row and postpone its next look."""
+    ctx.store.owed.postpone(kind, key, ctx.store.now() + timedelta(seconds=60), f"sent to {region}")
+    ctx.dispatcher.send(f"lumen.{kind}", region=region, lane="jobs", payload={"key": key}, trace_id=trace_id)
+
+
+def _fail(ctx: Context, run: Run, lease: Lease, error: Exception) -> None:
+    error_class = ctx.classify(error)
+    text = f"{type(error).__name__}: {error}"
+    ctx.store.runs.fail(run.run_id, lease, error_class=error_class, error=text)
+    ctx.store.notices.raise_alarm(
+        f"run/{run.run_id}", "run_failed", "crit", f"{run.run_id} failed ({error_class}): {text}"
+    )
+
+
+def _release(ctx: Context, lease: Lease) -> None:
+    try:
+        ctx.store.leases.release(lease)
+    except StoreUnavailable as error:
+        log.warning("lease %s: not released, it will run out: %s", lease.name, error)

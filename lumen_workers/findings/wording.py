@@ -1,0 +1,89 @@
+"""The sentences of quotes and risks, in English and Korean.
+
+Korean never speaks of the loop as a machine being run: it goes on, flows, plays, sounds (S07).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lumen_workers.domain.errors import UsageError
+from lumen_workers.domain.records import RuleEvent
+from lumen_workers.domain.signals import SIGNALS
+
+LABELS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "phase_diff": "phase difference",
+        "entropy_rate": "entropy rate",
+        "creative_band": "creative band",
+        "risk_band": "risk band",
+    },
+    "ko": {
+        "phase_diff": "위상차",
+        "entropy_rate": "엔트로피율",
+        "creative_band": "창의 밴드",
+        "risk_band": "위험 밴드",
+    },
+}
+"""Locale → signal → what it is called."""
+
+# Keyed by the number of good signals. The Korean particles 와/가 fit every good signal's label: all end in a vowel.
+_QUOTE: Final[Mapping[str, Mapping[int, str]]] = {
+    "en": {
+        1: "{change}: the {good} got better and the loop flows on ({signals}).",
+        2: "{change}: the {good} got better together and the loop flows evenly ({signals}).",
+        3: "{change}: the {good} got better together and the loop sounds clear ({signals}).",
+    },
+    "ko": {
+        1: "{change} 이후 {good}가 좋아지고, 루프는 그 흐름을 이어간다 ({signals}).",
+        2: "{change} 이후 {good}가 함께 좋아지고, 루프가 고르게 흐른다 ({signals}).",
+        3: "{change} 이후 {good}가 함께 좋아지고, 루프가 맑게 울린다 ({signals}).",
+    },
+}
+_RISK: Final[Mapping[str, str]] = {
+    "en": (
+        "{change}: phase difference and entropy rate rose together ({signals}). "
+        "The change was too strong; go on in smaller steps."
+    ),
+    "ko": (
+        "{change} 이후 위상차와 엔트로피율이 함께 올랐다 ({signals}). "
+        "변화의 폭이 너무 컸으니, 더 작은 걸음으로 이어간다."
+    ),
+}
+_JOIN: Final = {"en": (", ", " and "), "ko": (", ", "와 ")}
+
+
+def quote_sentence(event: RuleEvent, delta: Mapping[str, float], good: Sequence[str], locale: str) -> str:
+    """What a change did well: the rule's step, the 1 to 3 ``good`` signals, every signal's Δ. Raises UsageError."""
+    template = _QUOTE[check_locale(locale)][len(good)]
+    names = [LABELS[locale][name] for name in good]
+    comma, last = _JOIN[locale]
+    listed = last.join([comma.join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    return template.format(change=_change(event), good=listed, signals=_signals(delta, locale))
+
+
+def risk_sentence(event: RuleEvent, delta: Mapping[str, float], locale: str) -> str:
+    """What a change did wrong: the rule's step and every signal's Δ. Raises UsageError for an unknown locale."""
+    template = _RISK[check_locale(locale)]
+    return template.format(change=_change(event), signals=_signals(delta, locale))
+
+
+def check_locale(locale: str) -> str:
+    """``locale`` if there is a wording for it. Raises UsageError."""
+    if locale not in LABELS:
+        raise UsageError(f"locale {locale!r}: use one of {', '.join(sorted(LABELS))} (LUMEN_LOCALE)")
+    return locale
+
+
+def signed(value: float) -> str:
+    """A change to 3 decimals with its sign; what rounds to zero is ``+0.000``."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
+def _change(event: RuleEvent) -> str:
+    return f"{event.rule} {event.old:g} → {event.new:g}"
+
+
+def _signals(delta: Mapping[str, float], locale: str) -> str:
+    return ", ".join(f"{LABELS[locale][name]} {signed(delta[name])}" for name in SIGNALS)

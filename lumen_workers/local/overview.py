@@ -1,0 +1,48 @@
+"""What `lumen status` shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lumen_workers.config import Settings
+from lumen_workers.domain.clock import iso, to_us
+from lumen_workers.domain.ports import Store
+from lumen_workers.local.state import read_state
+
+
+def overview(settings: Settings, store: Store) -> dict[str, Any]:
+    """JSON values: the processes of this home, and from the store loops, leases, last runs, owed rows, alarms."""
+    state = read_state(settings.home)
+    now = store.now()
+    leases = {lease.name: lease for lease in store.leases.all()}
+    loops = []
+    for name, rate in store.loops.rates().items():
+        span, lease = store.samples.span(name), leases.get(f"sampler/{name}")
+        loops.append(
+            {
+                "loop": name,
+                "rate_hz": rate,
+                "newest_s_ago": round((to_us(now) - span[1]) / 1e6, 1) if span else None,
+                "sampled_by": lease.holder if lease and lease.expires > now else None,
+            }
+        )
+    return {
+        "home": str(settings.home),
+        "pid": state.pid if state else None,
+        "urls": dict(state.urls) if state else {},
+        "processes": [
+            {"name": p.name, "pid": p.pid, "status": p.status, "restarts": p.restarts}
+            for p in (state.processes if state else ())
+        ],
+        "loops": loops,
+        "runs": [
+            {"run_id": run.run_id, "status": run.status.value, "winner": run.winner}
+            for run in store.runs.rows(limit=10)
+        ],
+        "owed": [
+            {"kind": row.kind, "key": row.key, "region": row.region, "state": row.state.value}
+            for row in store.owed.rows()
+            if row.state != "done"
+        ],
+        "alarms": [{"kind": a.kind, "since": iso(a.ts), "detail": a.detail} for a in store.notices.alarms()],
+    }

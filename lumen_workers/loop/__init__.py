@@ -1,0 +1,1 @@
+"""The loop: samples, rules, and the sampler that takes them."""

@@ -1,0 +1,1 @@
+"""What is declared: the daily pipeline's stages, the ticks, the tasks, the failure table."""

@@ -1,0 +1,53 @@
+"""Cross-verification: another region re-verifies the day from the archive's copy. It never blocks the day."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from lumen_workers.archive.layout import snapshot_name
+from lumen_workers.archive.verify import verify_snapshot
+from lumen_workers.domain.errors import NotFound
+from lumen_workers.domain.runs import OwedState, Result
+from lumen_workers.engine.context import Context
+from lumen_workers.engine.flow import CROSS_VERIFY, owed_key
+
+
+def cross_verify(ctx: Context, key: str) -> str:
+    """Settle one owed row: done when the archived snapshot holds and has the result's digest, else failed and alarmed.
+
+    A copy that cannot be fetched leaves the row owed.
+    """
+    result = _result(ctx, key)
+    faults = _faults(ctx, result)
+    state = OwedState.FAILED if faults else OwedState.DONE
+    detail = "; ".join(faults) or f"root {result.digest}"
+    ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
+    if faults:
+        ctx.store.notices.raise_alarm(
+            f"cross_verify/{key}", "cross_verify_failed", "crit", f"{key}: {ctx.region} found {detail}"
+        )
+    return f"{key}: {state}"
+
+
+def _result(ctx: Context, key: str) -> Result:
+    for result in ctx.store.runs.results(key.partition("/")[0]):
+        if owed_key(result.pipeline, result.day, result.revision) == key:
+            return result
+    raise NotFound(f"there is no result {key} to cross-verify")
+
+
+def _faults(ctx: Context, result: Result) -> list[str]:
+    ctx.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ctx.work, prefix="cross-") as scratch:
+        try:
+            folder = ctx.remote.fetch(snapshot_name(result.day, result.revision), Path(scratch) / "snapshot")
+        except NotFound as error:
+            return [str(error)]
+        verification = verify_snapshot(
+            folder, pinned=ctx.pins(), require=(result.region,), day=result.day, revision=result.revision
+        )
+    faults = [f"{fault.path}: {fault.reason}" for fault in verification.faults]
+    if verification.root != result.digest:
+        faults.append(f"root is {verification.root}, the result says {result.digest}")
+    return faults

@@ -1,0 +1,145 @@
+"""Every task there is: its name, lane, message and handler. The shell and the workers both go through this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lumen_workers.domain.clock import from_us
+from lumen_workers.domain.errors import UsageError
+from lumen_workers.domain.ids import new_trace_id
+from lumen_workers.engine.context import Context
+from lumen_workers.engine.declare import Pipeline, Tick
+from lumen_workers.engine.flow import CROSS_VERIFY, advance, stage_task, start
+from lumen_workers.engine.seals import parse_day
+from lumen_workers.engine.ticks import entry_of, run_tick
+from lumen_workers.pipelines.crosscheck import cross_verify
+from lumen_workers.pipelines.daily import DAILY_PIPELINE
+from lumen_workers.pipelines.ticks import TICKS
+
+TraceId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Message(BaseModel):
+    """What every message may carry. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    trace_id: TraceId = Field(default_factory=new_trace_id)
+
+
+class StartMessage(Message):
+    """``day``: today, yesterday or YYYY-MM-DD; without it, the day that the schedule's slot closes."""
+
+    day: str | None = None
+
+
+class StageMessage(Message):
+    """One stage of one attempt."""
+
+    run_id: str
+    attempt: int = Field(ge=1)
+
+
+class OwedMessage(Message):
+    """One owed row."""
+
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task. ``handle`` returns one line for the log."""
+
+    name: str
+    lane: str
+    message: type[Message]
+    handle: Callable[[Context, Any], str]
+
+    def parse(self, payload: Mapping[str, Any]) -> Message:
+        """The payload, checked. Raises UsageError naming every wrong key."""
+        try:
+            return self.message.model_validate(dict(payload))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            allowed = ", ".join(self.message.model_fields)
+            raise UsageError(f"{self.name}: {wrong} (arguments: {allowed})") from None
+
+    def run(self, ctx: Context, payload: Mapping[str, Any]) -> str:
+        """Check and do it."""
+        return self.handle(ctx, self.parse(payload))
+
+
+def _start(pipeline: Pipeline) -> Callable[[Context, StartMessage], str]:
+    def handle(ctx: Context, message: StartMessage) -> str:
+        if message.day is not None:
+            day = parse_day(message.day, ctx.store.now(), ctx)
+            return start(ctx, pipeline, day, message.trace_id).run_id
+        entry = entry_of(ctx, pipeline.name)
+        if entry is None or ctx.region not in entry.regions:
+            return "not scheduled here"
+        slot = entry.slot(ctx.store.now())
+        if not ctx.store.ticks.claim(entry.name, ctx.region, slot):
+            return "this slot has run"
+        closed = parse_day("yesterday", from_us(slot), ctx)
+        outcome = start(ctx, pipeline, closed, message.trace_id).run_id
+        ctx.store.ticks.finish(entry.name, ctx.region, slot, outcome)
+        return outcome
+
+    return handle
+
+
+def _stage(pipeline: Pipeline, stage: str) -> Callable[[Context, StageMessage], str]:
+    return lambda ctx, message: advance(ctx, pipeline, stage, message.run_id, message.attempt)
+
+
+def _tick(tick: Tick) -> Callable[[Context, Message], str]:
+    return lambda ctx, _: run_tick(ctx, tick)
+
+
+PIPELINES: Final = (DAILY_PIPELINE,)
+
+ALL: Final = (
+    *(Task(name=f"lumen.{t.name}", lane=t.lane, message=Message, handle=_tick(t)) for t in TICKS),
+    *(Task(name=f"lumen.{p.name}", lane="jobs", message=StartMessage, handle=_start(p)) for p in PIPELINES),
+    *(
+        Task(name=stage_task(p.name, s.name), lane="jobs", message=StageMessage, handle=_stage(p, s.name))
+        for p in PIPELINES
+        for s in p.stages
+    ),
+    Task(
+        name=f"lumen.{CROSS_VERIFY}",
+        lane="jobs",
+        message=OwedMessage,
+        handle=lambda ctx, message: cross_verify(ctx, message.key),
+    ),
+)
+
+
+def table(tasks: tuple[Task, ...] = ALL) -> dict[str, Task]:
+    """Name → task. Raises ValueError for a name that stands twice."""
+    out: dict[str, Task] = {}
+    for task in tasks:
+        if task.name in out:
+            raise ValueError(f"task {task.name} is declared twice")
+        out[task.name] = task
+    return out
+
+
+TASKS: Final = table()
+
+SCHEDULABLE: Final = tuple(sorted([t.name for t in TICKS] + [p.name for p in PIPELINES]))
+"""What an entry of the schedule may run."""
+
+
+def task_of(run: str) -> Task:
+    """The task that a schedule entry or ``lumen enqueue`` names."""
+    if f"lumen.{run}" not in TASKS:
+        raise UsageError(f"unknown task {run!r}; known: {', '.join(name.removeprefix('lumen.') for name in TASKS)}")
+    return TASKS[f"lumen.{run}"]
+
+
+__all__ = ["ALL", "PIPELINES", "SCHEDULABLE", "TASKS", "Task", "table", "task_of"]

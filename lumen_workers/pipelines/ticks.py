@@ -1,0 +1,36 @@
+"""The ticks: sample, effects, reconcile."""
+
+from __future__ import annotations
+
+from lumen_workers.effects.tracker import compute_due
+from lumen_workers.engine.context import Context
+from lumen_workers.engine.declare import Tick
+from lumen_workers.engine.reconcile import reconcile
+from lumen_workers.findings.speaker import speak
+from lumen_workers.pipelines.daily import DAILY_PIPELINE
+
+
+def sample(ctx: Context) -> str:
+    """Sample the region's loops until the next tick's burst has taken over."""
+    report = ctx.lane().burst()
+    loops = ", ".join(f"{name} {loop.samples} (p99 {loop.p99_ms:.1f} ms)" for name, loop in report.loops.items())
+    return f"{report.ending}: {loops or 'no loop to sample'}"
+
+
+def effects(ctx: Context) -> str:
+    """Apply rule changes that a crash left behind, compute the effects that are due, and say what they are worth."""
+    computed = said = 0
+    for loop in ctx.store.loops.rates():
+        if loop in ctx.loops:
+            ctx.rules().apply_pending(loop)
+        computed += len(compute_due(ctx.store, loop, ctx.effect_options, ctx.store.now()))
+        spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale)
+        said += len(spoken.quotes) + len(spoken.risks)
+    return f"{computed} effects, {said} findings"
+
+
+TICKS = (
+    Tick(name="sample", run=sample, lane="sampler"),
+    Tick(name="effects", run=effects),
+    Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
+)

@@ -1,0 +1,1 @@
+"""Hash trees, keys, signatures and pinned fingerprints."""

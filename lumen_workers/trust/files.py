@@ -1,0 +1,39 @@
+"""Files that are written once: whole or not at all, and never over another one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_once(path: Path, data: bytes, *, mode: int = 0o644, scratch: Path | None = None) -> bool:
+    """Make ``path`` with ``data`` and exactly ``mode``, whatever the umask. False: something is there already.
+
+    Of several writers at once one gets True, and nobody ever sees half a file. ``scratch`` (default: the file's own
+    folder) holds the temporary file and must be on the same file system. Raises OSError.
+    """
+    temp = (scratch or path.parent) / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(temp, path)  # unlike a rename, this fails where a file is
+    except FileExistsError:
+        return False
+    finally:
+        temp.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

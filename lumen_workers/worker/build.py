@@ -1,0 +1,83 @@
+"""Builds the Celery app from settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from celery.schedules import crontab, schedule
+
+from lumen_workers.config import Settings
+from lumen_workers.engine.schedule import Entry
+from lumen_workers.pipelines.tasks import TASKS, task_of
+from lumen_workers.schedule import entries
+from lumen_workers.worker import signals, tasks
+
+VISIBILITY_S = 12 * 3600
+"""Far above every hard time limit: recovery comes from leases; an early redelivery would repeat a task for ever."""
+
+HARD_LIMIT_S = 1800
+
+
+def build_app(settings: Settings) -> Celery:
+    """The app of one process. Raises ConfigError for a schedule that names what does not exist."""
+    app = Celery("lumen_workers", set_as_current=False)
+    app.conf.update(options(settings))
+    app.conf.beat_schedule = beat_entries(entries(settings), settings.region)
+    tasks.register(app, settings)
+    signals.connect(app, settings)
+    return app
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """Celery's settings; the reasons stand in docs/architecture.md."""
+    return {
+        "broker_url": settings.broker_url or "memory://",
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            "visibility_timeout": VISIBILITY_S,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "task_default_queue": f"{settings.region}.jobs",
+        "task_routes": [_route(settings.region)],
+        "task_send_sent_event": True,
+        "worker_send_task_events": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_soft_shutdown_timeout": 5,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "enable_utc": True,
+        "timezone": settings.zone.key,
+        "beat_scheduler": "lumen_workers.worker.beat:LaneScheduler",
+        "beat_max_loop_interval": 5,
+    }
+
+
+def _route(region: str) -> Any:
+    """A task that is called without a queue goes to its lane in this process's region."""
+
+    def route(name: str, *_: Any, **__: Any) -> dict[str, str] | None:
+        return {"queue": f"{region}.{TASKS[name].lane}"} if name in TASKS else None
+
+    return route
+
+
+def beat_entries(found: dict[str, Entry], region: str) -> dict[str, dict[str, Any]]:
+    """The schedule in Celery's form, for one region."""
+    return {
+        entry.name: {
+            "task": task_of(entry.run).name,
+            "schedule": crontab.from_string(entry.cron) if entry.cron else schedule(entry.every_s),
+            "options": {"queue": f"{region}.{task_of(entry.run).lane}", "retry": False},
+        }
+        for entry in found.values()
+        if region in entry.regions
+    }

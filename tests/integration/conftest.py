@@ -1,0 +1,25 @@
+"""Servers that integration tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.servers import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL for the session. A test that stops it starts it again."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url_factory(postgres_server: PostgresServer) -> Callable[[], str]:
+    """Each call makes an empty database and returns its URL."""
+    return postgres_server.fresh_database

@@ -1,0 +1,239 @@
+"""Export, import into an empty store, export again: the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.history import at, event, noisy
+
+from lumen_workers.adapters.store import SqlStore, open_store
+from lumen_workers.archive.forms import export_loop, import_dir
+from lumen_workers.archive.forms.names import EFFECTS, FORMS, HISTORY, METRICS, QUOTES, RISKS
+from lumen_workers.domain.errors import EnvironmentFault, NotFound
+from lumen_workers.domain.records import EffectOptions
+from lumen_workers.domain.signals import Block
+from lumen_workers.effects.tracker import SETTLE, compute_due
+from lumen_workers.findings.speaker import speak
+from lumen_workers.findings.thresholds import Thresholds
+
+LOW = Thresholds(phase_good=-0.0001, risk_good=-0.0001, creative_good=0.0001, phase_bad=0.0001, entropy_bad=0.0001)
+
+
+@pytest.fixture
+def store() -> Iterator[SqlStore]:
+    opened = open_store("sqlite://")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other() -> Iterator[SqlStore]:
+    opened = open_store("sqlite://")
+    yield opened
+    opened.close()
+
+
+def fill(store: SqlStore, loop: str = "main") -> None:
+    """Samples, six events (one rolled back, one not applied, odd texts), effects with and without filters, findings."""
+    store.loops.register(loop, 5, "mock")
+    store.samples.add(loop, noisy(0, 700))
+    notes = ["", '쉼표, 따옴표 " 와 줄\n바꿈', "café → naïve", "a\rb", "  spaces  ", "\u2028 \x85"]
+    events = [
+        event(60 + 100 * index, event_id=f"{loop}-{index}", loop=loop, new=0.33 - index / 100, note=note, actor=actor)
+        for index, (note, actor) in enumerate(
+            zip(notes, ["Sena", 'Lu"bit', "이,름", "a\rb", "x\n\ny", "\u2028"], strict=True)
+        )
+    ]
+    events[3] = replace(events[3], undoes=f"{loop}-2", automatic=True)
+    store.rules.insert([*events, event(690, event_id=f"{loop}-late", loop=loop, applied_s=None)])
+    for options in (EffectOptions(), EffectOptions(iqr=True, ema=True, pre_s=20.5), EffectOptions(min_samples=1000)):
+        compute_due(store, loop, options, at(700) + SETTLE)
+    speak(store, loop, LOW, "ko")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FORMS}
+
+
+def test_the_round_trip_loses_nothing(store: SqlStore, other: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    rows = export_loop(store, "main", tmp_path / "first")
+
+    report = import_dir(other, tmp_path / "first", "main", quarantine=tmp_path / "quarantine")
+    export_loop(other, "main", tmp_path / "second")
+
+    assert rows == {METRICS: 3500, EFFECTS: 18, HISTORY: 7, QUOTES: rows[QUOTES], RISKS: rows[RISKS]}
+    assert rows[QUOTES] > 5
+    assert rows[RISKS] > 0
+    assert {file.path: file.added for file in report.files} == rows
+    assert (report.refused, report.quarantine, report.created, report.rate_hz) == (0, None, True, 5)
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+
+
+def test_an_imported_history_is_not_computed_or_spoken_about_again(
+    store: SqlStore, other: SqlStore, tmp_path: Path
+) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path)
+    import_dir(other, tmp_path, "main", quarantine=tmp_path / "quarantine")
+
+    assert compute_due(other, "main", EffectOptions(), at(700) + SETTLE) == []
+    assert speak(other, "main", LOW, "en").effects == 0
+
+
+def test_a_second_import_adds_nothing(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path / "out")
+    before = store.loops.watermark()
+
+    report = import_dir(store, tmp_path / "out", "main", quarantine=tmp_path / "quarantine")
+
+    assert report.added == 0
+    assert all(file.rows == file.known for file in report.files)
+    assert not report.created
+    assert store.loops.watermark() == before
+
+
+def test_an_export_can_become_another_loop_of_the_same_store(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    rows = export_loop(store, "main", tmp_path / "out")
+
+    report = import_dir(store, tmp_path / "out", "copy", quarantine=tmp_path / "quarantine")
+    again = import_dir(store, tmp_path / "out", "copy", quarantine=tmp_path / "quarantine")
+
+    assert {file.path: file.added for file in report.files} == rows
+    assert again.added == 0
+    copied = {event.event_id for event, _ in store.effects.rows("copy")}
+    assert copied <= {event.event_id for event in store.rules.events("copy")}
+    undone = [event.undoes for event in store.rules.events("copy") if event.undoes]
+    assert undone == [store.rules.events("copy")[2].event_id]
+    assert {quote.effect_id for quote in store.findings.quotes("copy")} <= {
+        effect.effect_id for _, effect in store.effects.rows("copy")
+    }
+    assert len(store.findings.quotes("copy")) == rows[QUOTES]
+
+
+def test_the_metrics_of_a_day_and_its_ledgers_are_bounded(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+
+    rows = export_loop(store, "main", tmp_path, start=at(160), end=at(360))
+
+    assert rows[METRICS] == 1000
+    assert rows[HISTORY] == 2
+    assert rows[EFFECTS] == 6
+    times = [json.loads(line)["ts"] for line in (tmp_path / HISTORY).read_text().splitlines()]
+    assert times == ["2026-01-31T00:02:40.000000+00:00", "2026-01-31T00:04:20.000000+00:00"]
+
+
+def test_rows_above_the_watermark_are_left_out(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    mark = store.loops.watermark()["main"]
+    export_loop(store, "main", tmp_path / "before", upto=mark)
+    store.samples.add("main", noisy(700, 800))
+    store.rules.insert([event(650, event_id="ev-new", new=0.2)])
+    store.rules.applied("main-late", at(691), "file")
+    compute_due(store, "main", EffectOptions(), at(2000))
+    speak(store, "main", LOW, "en")
+
+    export_loop(store, "main", tmp_path / "after", upto=mark)
+
+    assert contents(tmp_path / "before") == contents(tmp_path / "after")
+
+
+def test_the_spec_keys_come_first(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path)
+
+    def keys(name: str) -> list[str]:
+        return list(json.loads((tmp_path / name).read_text().splitlines()[0]))
+
+    assert keys(HISTORY)[:6] == ["ts", "actor", "rule", "old", "new", "note"]
+    assert keys(QUOTES)[:6] == ["ts", "by", "rule", "delta", "confidence", "quote"]
+    assert keys(RISKS)[:5] == ["ts", "severity", "rule", "signal", "note"]
+    assert (tmp_path / METRICS).read_text().startswith("ts,phase_diff,entropy_rate,creative_band,risk_band\n")
+    assert (
+        (tmp_path / EFFECTS)
+        .read_text()
+        .startswith(
+            "rule_ts,actor,rule,old,new,pre_s,post_s,pre_phase,post_phase,d_phase,pre_entropy,post_entropy,d_entropy,"
+            "pre_creative,post_creative,d_creative,pre_risk,post_risk,d_risk,opts_iqr,opts_ema,ema_alpha,iqr_k,event_id,"
+        )
+    )
+    quote = json.loads((tmp_path / QUOTES).read_text().splitlines()[0])
+    assert list(quote["delta"]) == ["phase", "entropy", "creative", "risk"]
+    assert "위상차" in (tmp_path / QUOTES).read_text(encoding="utf-8")
+
+
+def test_a_loop_without_rows_has_files_with_headers_only(store: SqlStore, other: SqlStore, tmp_path: Path) -> None:
+    store.loops.register("quiet", 10, "mock")
+
+    assert set(export_loop(store, "quiet", tmp_path).values()) == {0}
+    report = import_dir(other, tmp_path, "quiet", rate_hz=10, quarantine=tmp_path / "quarantine")
+
+    assert (report.added, report.refused, report.rate_hz) == (0, 0, 10)
+
+
+def test_an_unknown_loop_is_named(store: SqlStore, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="'nowhere'"):
+        export_loop(store, "nowhere", tmp_path)
+
+
+def test_a_target_that_cannot_be_written_is_named_and_left_clean(store: SqlStore, tmp_path: Path) -> None:
+    fill(store)
+    (tmp_path / "logs").write_text("in the way")
+
+    with pytest.raises(EnvironmentFault, match=r"metrics\.csv"):
+        export_loop(store, "main", tmp_path)
+
+
+def test_a_broken_export_leaves_the_old_file(store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path)
+    before = (tmp_path / METRICS).read_bytes()
+
+    def broken(*_: object, **__: object) -> Iterator[Block]:
+        yield noisy(0, 1)
+        raise EnvironmentFault("gone")
+
+    monkeypatch.setattr(store.samples, "scan", broken)
+    with pytest.raises(EnvironmentFault, match="gone"):
+        export_loop(store, "main", tmp_path)
+
+    assert (tmp_path / METRICS).read_bytes() == before
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["metrics.csv", "rules_effects.csv"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    times=st.lists(st.integers(0, 4 * 10**15), min_size=1, max_size=40, unique=True),
+    data=st.data(),
+)
+def test_any_times_and_values_come_back_as_they_were(times: list[int], data: st.DataObject) -> None:
+    values = data.draw(
+        st.lists(
+            st.lists(st.floats(0, 1, allow_nan=False), min_size=4, max_size=4), min_size=len(times), max_size=len(times)
+        )
+    )
+    block = Block(np.array(sorted(times), np.int64), np.array(values) + 0.0)
+    first, second = open_store("sqlite://"), open_store("sqlite://")
+    try:
+        with TemporaryDirectory() as folder:
+            first.loops.register("main", 5, "mock")
+            first.samples.add("main", block)
+            export_loop(first, "main", Path(folder))
+            import_dir(second, Path(folder), "main", quarantine=Path(folder) / "quarantine")
+        back = second.samples.window("main", -(2**62), 2**62)
+    finally:
+        first.close()
+        second.close()
+
+    assert back.ts.tolist() == block.ts.tolist()
+    assert back.values.tolist() == block.values.tolist()

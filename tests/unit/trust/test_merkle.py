@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lumen_workers.trust import merkle
+
+# The inputs and roots of the Certificate Transparency reference implementation's test suite.
+INPUTS = [
+    bytes.fromhex(text)
+    for text in (
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    )
+]
+ROOTS = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+
+leaves = st.lists(st.binary(max_size=8), min_size=1, max_size=70)
+
+
+def mth(data: list[bytes]) -> bytes:
+    """RFC 9162, 2.1.1, word for word."""
+    if not data:
+        return hashlib.sha256(b"").digest()
+    if len(data) == 1:
+        return hashlib.sha256(b"\x00" + data[0]).digest()
+    k = 1
+    while k * 2 < len(data):
+        k *= 2
+    return hashlib.sha256(b"\x01" + mth(data[:k]) + mth(data[k:])).digest()
+
+
+def path(m: int, data: list[bytes]) -> list[bytes]:
+    """RFC 9162, 2.1.3.1, word for word."""
+    if len(data) == 1:
+        return []
+    k = 1
+    while k * 2 < len(data):
+        k *= 2
+    if m < k:
+        return [*path(m, data[:k]), mth(data[k:])]
+    return [*path(m - k, data[k:]), mth(data[:k])]
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_reference_roots(count: int) -> None:
+    assert merkle.root(map(merkle.leaf_hash, INPUTS[:count])).hex() == ROOTS[count - 1]
+
+
+def test_empty_tree() -> None:
+    assert merkle.root([]) == merkle.EMPTY == hashlib.sha256(b"").digest()
+
+
+@given(leaves)
+def test_root_is_the_rfc_definition(data: list[bytes]) -> None:
+    assert merkle.root(map(merkle.leaf_hash, data)) == mth(data)
+
+
+@given(leaves, st.data())
+def test_proofs_are_the_rfc_definition_and_hold(data: list[bytes], draw: st.DataObject) -> None:
+    index = draw.draw(st.integers(0, len(data) - 1))
+    hashes = [merkle.leaf_hash(item) for item in data]
+    proof = merkle.inclusion_proof(hashes, index)
+    assert proof == path(index, data)
+    assert merkle.verify_inclusion(hashes[index], index, len(data), proof, merkle.root(hashes))
+
+
+@given(leaves, st.data())
+def test_a_wrong_proof_fails(data: list[bytes], draw: st.DataObject) -> None:
+    index = draw.draw(st.integers(0, len(data) - 1))
+    hashes = [merkle.leaf_hash(item) for item in data]
+    proof, root = merkle.inclusion_proof(hashes, index), merkle.root(hashes)
+    assert not merkle.verify_inclusion(merkle.leaf_hash(b"another leaf"), index, len(data), proof, root)
+    assert not merkle.verify_inclusion(hashes[index], index, len(data), [*proof, root], root)
+    assert not merkle.verify_inclusion(hashes[index], len(data), len(data), proof, root)
+    if proof:
+        broken = draw.draw(st.integers(0, len(proof) - 1))
+        changed = [*proof[:broken], merkle.EMPTY, *proof[broken + 1 :]]
+        assert not merkle.verify_inclusion(hashes[index], index, len(data), changed, root)
+        assert not merkle.verify_inclusion(hashes[index], index, len(data), proof[:-1], root)
+    other = draw.draw(st.integers(0, len(data) - 1))
+    assume(hashes[other] != hashes[index] and merkle.inclusion_proof(hashes, other) != proof)
+    assert not merkle.verify_inclusion(hashes[index], other, len(data), merkle.inclusion_proof(hashes, other), root)
+
+
+def test_an_odd_leaf_is_not_doubled_and_a_node_is_no_leaf() -> None:
+    a, b, c = (merkle.leaf_hash(item) for item in (b"a", b"b", b"c"))
+    assert merkle.root([a, b, c]) != merkle.root([a, b, c, c])
+    assert merkle.leaf_hash(a + b) != merkle.node_hash(a, b)
+
+
+def test_proof_outside_the_tree() -> None:
+    with pytest.raises(IndexError):
+        merkle.inclusion_proof([merkle.EMPTY], 1)
+    with pytest.raises(IndexError):
+        merkle.inclusion_proof([merkle.EMPTY], -1)
+
+
+def test_file_leaf_form() -> None:
+    assert merkle.file_leaf("files/한.csv", 3, "ab") == '{"path":"files/한.csv","sha256":"ab","size":3}'.encode()

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault, UsageError
+from lumen_workers.trust.pins import Pins
+
+A, B = "a" * 64, "b" * 64
+
+
+def test_first_use_pins_and_the_same_again_is_fine(tmp_path: Path) -> None:
+    pins = Pins(tmp_path)
+    assert pins.get("one") is None
+    pins.pin("one", A)
+    pins.pin("one", A)
+    assert pins.get("one") == A
+    with pytest.raises(CheckFailed, match="changed"):
+        pins.pin("one", B)
+    assert pins.all() == {"one": A}
+
+
+def test_peers_join_and_may_not_contradict(tmp_path: Path) -> None:
+    pins = Pins(tmp_path)
+    pins.pin("one", A)
+    assert pins.all({"two": B}) == {"one": A, "two": B}
+    assert pins.all({"one": A}) == {"one": A}
+    with pytest.raises(ConfigError, match="one"):
+        pins.all({"one": B})
+
+
+def test_a_peer_is_not_written_down(tmp_path: Path) -> None:
+    Pins(tmp_path).all({"two": B})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 65, "a" * 64 + "\n" + "b" * 64])
+def test_malformed_fingerprints(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="64 lower-case hex"):
+        Pins(tmp_path).all({"two": value})
+    with pytest.raises(ConfigError):
+        Pins(tmp_path).pin("two", value)
+    (tmp_path / "one.pin").write_text(value)
+    with pytest.raises(ConfigError, match=r"one\.pin"):
+        Pins(tmp_path).all()
+
+
+def test_bad_region_among_the_peers(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="region"):
+        Pins(tmp_path).all({"../two": B})
+
+
+def test_no_folder_has_no_pins(tmp_path: Path) -> None:
+    assert Pins(tmp_path / "none").all() == {}
+
+
+def test_unreadable_and_unwritable(tmp_path: Path) -> None:
+    (tmp_path / "one.pin").mkdir()
+    with pytest.raises(EnvironmentFault):
+        Pins(tmp_path).get("one")
+    with pytest.raises(EnvironmentFault):
+        Pins(tmp_path / "none").pin("one", A)

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -o faulthandler_timeout=300
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 install: ## set up .venv with everything that lumen needs (seconds when nothing changed)
 	@sh tools/install.sh run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -67,7 +66,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
     """One process's context. Keys, actuators and the sampler lane are made when they are first asked for."""
     store = store_of(settings)
     clock = SystemClock()
-    holder = f"{settings.region}/{socket.gethostname()}/{os.getpid()}"
+    holder = f"{settings.region}/{settings.env.host}/{os.getpid()}"
     home = settings.home
 
     @functools.cache
@@ -91,7 +90,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         return SamplerLane(
             loops=tuple(settings.loops.values()),
             region=settings.region,
-            host=socket.gethostname(),
+            host=settings.env.host,
             pid=os.getpid(),
             make_source=functools.partial(make_source, store=store, home=home),
             store=store,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,7 @@ class Environment(BaseSettings):
 
     home: Path = Path("var")
     configs: Path | None = None
+    host: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,200}$")
     region: RegionName | None = None
     regions: Annotated[tuple[RegionName, ...] | None, NoDecode, BeforeValidator(_split)] = None
     zone: str | None = None

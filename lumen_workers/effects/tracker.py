@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import content_id
@@ -92,26 +94,35 @@ def _ready(store: Store, loop: str, options: EffectOptions, now: datetime) -> Se
 
 
 def _signal_effects(pre: Block, post: Block, options: EffectOptions) -> dict[str, SignalEffect]:
-    out = {}
-    for column, name in enumerate(SIGNALS):
-        before, after = pre.values[:, column], post.values[:, column]
-        raw_pre, raw_post = float(before.mean()), float(after.mean())
-        shown_pre, shown_post = _shown_mean(before, options), _shown_mean(after, options)
-        out[name] = SignalEffect(
-            pre=raw_pre,
-            post=raw_post,
-            delta=raw_post - raw_pre,
-            shown_pre=shown_pre,
-            shown_post=shown_post,
-            shown_delta=None if shown_pre is None or shown_post is None else shown_post - shown_pre,
+    raw = zip(_means(pre.values), _means(post.values), strict=True)
+    shown = zip(_shown_means(pre.values, options), _shown_means(post.values, options), strict=True)
+    return {
+        name: SignalEffect(
+            pre=before,
+            post=after,
+            delta=after - before,
+            shown_pre=shown_before,
+            shown_post=shown_after,
+            shown_delta=None if shown_before is None or shown_after is None else shown_after - shown_before,
         )
+        for name, (before, after), (shown_before, shown_after) in zip(SIGNALS, raw, shown, strict=True)
+    }
+
+
+def _means(values: Floats) -> list[float]:
+    means: list[float] = values.mean(axis=0).tolist()
+    return means
+
+
+def _shown_means(values: Floats, options: EffectOptions) -> Sequence[float | None]:
+    """Means after the display filters; None where the mask leaves nothing (a tiny ``k`` on few samples)."""
+    if not (options.iqr or options.ema):
+        return _means(values)
+    mask = iqr_mask(values, options.iqr_k) if options.iqr else np.ones(values.shape, np.bool_)
+    out: list[float | None] = []
+    for column, kept in zip(values.T, mask.T, strict=True):
+        series = column[kept]
+        if options.ema:
+            series = ema(series, options.ema_alpha)
+        out.append(float(series.mean()) if len(series) else None)
     return out
-
-
-def _shown_mean(values: Floats, options: EffectOptions) -> float | None:
-    """Mean after the display filters; None when the mask leaves nothing (a tiny ``k`` on few samples)."""
-    if options.iqr:
-        values = values[iqr_mask(values, options.iqr_k)]
-    if not len(values):
-        return None
-    return float((ema(values, options.ema_alpha) if options.ema else values).mean())

@@ -8,6 +8,7 @@ from lumen_workers.config import Settings
 from lumen_workers.domain.clock import iso, to_us
 from lumen_workers.domain.ports import Store
 from lumen_workers.local.state import read_state
+from lumen_workers.loop.claim import lease_name
 
 
 def overview(settings: Settings, store: Store) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def overview(settings: Settings, store: Store) -> dict[str, Any]:
     leases = {lease.name: lease for lease in store.leases.all()}
     loops = []
     for name, rate in store.loops.rates().items():
-        span, lease = store.samples.span(name), leases.get(f"sampler/{name}")
+        span, lease = store.samples.span(name), leases.get(lease_name(name))
         loops.append(
             {
                 "loop": name,

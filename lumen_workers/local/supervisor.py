@@ -211,7 +211,7 @@ class Supervisor:
 
     def _patience(self, now: float, ends: float | None) -> float:
         """Seconds until something is due, if no output and no signal comes first."""
-        due = [now + 1.0] + ([] if ends is None else [ends])
+        due = [now + 1.0] if ends is None or self._stopping else [now + 1.0, ends]
         for child in self._children.values():
             if child.status is Status.STARTING:
                 due.append(now + 0.1)

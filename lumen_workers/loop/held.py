@@ -66,11 +66,11 @@ class Held:
     deadline thread); what is buffered is still to be written.
     """
 
-    def __init__(self, spec: LoopSpec, source: Source, lease: Lease, tick: int) -> None:
+    def __init__(self, spec: LoopSpec, source: Source, lease: Lease) -> None:
         self.spec = spec
         self.source = source
         self.lease = lease
-        self.tick = tick
+        self.tick = 0
         self.period = period_us(spec.rate_hz)
         self.buffer = Buffer(spec.rate_hz * _BUFFER_S)
         self.lateness = Lateness(spec.rate_hz)
@@ -84,8 +84,8 @@ class Held:
         return self.tick * self.period
 
     def align(self, now_us: int) -> None:
-        """Return to the present if the store's clock was set back by more than a period."""
-        if self.due_us > now_us + self.period:
+        """Begin with the next tick; later, return to the present if the store's clock was set back."""
+        if not self.lateness.count or self.due_us > now_us + self.period:
             self.tick = now_us // self.period + 1
 
     def fire(self, now_us: int) -> None:

@@ -13,7 +13,6 @@ from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.domain.runs import Lease
-from lumen_workers.domain.signals import grid_index
 from lumen_workers.loop.anchor import Anchor
 from lumen_workers.loop.burst import BurstReport, Ending, Mark, drive, retire
 from lumen_workers.loop.claim import Claim, Holder, decide, lease_name
@@ -125,13 +124,13 @@ class SamplerLane:
                 for spec in self._specs:
                     held = self._held.get(spec.name)
                     if held is None or held.lost:
-                        self._take(spec, self._anchor)
+                        self._take(spec)
             except StoreUnavailable:
                 if not self._held:
                     raise
                 self._throttle.warn("prepare", "the store is away: no further loop is taken over")
 
-    def _take(self, spec: LoopSpec, anchor: Anchor) -> None:
+    def _take(self, spec: LoopSpec) -> None:
         """Take one loop, if it is this region's to take and its source opens."""
         source = self._source(spec)
         lease = None if source is None else self._lease(spec, source)
@@ -147,7 +146,7 @@ class SamplerLane:
                 source.close()
             self._release(lease, source)
             return
-        held = Held(spec, source, lease, grid_index(anchor.now_us(self._clock), spec.rate_hz) + 1)
+        held = Held(spec, source, lease)
         with self._state:
             if self._writer is not None:
                 self._writer.add(held)

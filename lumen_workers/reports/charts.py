@@ -20,6 +20,8 @@ PANEL, TITLE, MARKERS, TIMES = 92.0, 20.0, 15.0, 16.0
 """Heights in points: of a panel, of its title, of the marker numbers above all panels, of the times below them."""
 GUTTER = 22.0
 """Width in points that the numbers of the y axis take."""
+MANY = 60
+"""Rule changes that get lines through the whole panel."""
 
 
 class Box(NamedTuple):
@@ -156,12 +158,14 @@ class SignalCharts(Flowable):
             canvas.drawCentredString(min(max(x, box.left + half), edge - half), box.bottom - 11, label)
 
     def _lines(self, canvas: Canvas, box: Box) -> None:
-        """A line at each rule change, behind the band."""
+        """A line at each rule change, behind the band; very many would hide it, they get a short tick at the top."""
         canvas.setLineWidth(0.5)
         canvas.setStrokeColor(style.FAINT)
+        top = box.bottom + box.height
+        bottom = box.bottom if len(self._loop.changes) <= MANY else top - 5
         for change in self._loop.changes:
             x = box.x(self._loop.axis, to_us(change.event.ts))
-            canvas.line(x, box.bottom, x, box.bottom + box.height)
+            canvas.line(x, bottom, x, top)
 
     def _numbers(self, canvas: Canvas, box: Box) -> None:
         """The numbers of the rule changes, above all panels."""

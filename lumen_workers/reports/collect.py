@@ -43,14 +43,12 @@ def collect(store: Store, seal: Seal) -> DayReport:
         raise BuildError(f"seal of {seal.day}: zone {seal.settings['zone']!r} is not a known time zone") from error
     cutoff = min(seal.cutoff, seal.end)
     return DayReport(
-        pipeline=seal.pipeline,
         day=seal.day,
         zone=zone,
         locale=locale,
         revision=seal.revision,
         provisional=seal.provisional,
         start=seal.start,
-        end=seal.end,
         cutoff=cutoff,
         sealed_at=seal.sealed_at,
         seal_digest=seal.digest(),

@@ -91,14 +91,12 @@ class LoopDay:
 class DayReport:
     """A day's report. ``cutoff`` (exclusive) bounds what it holds; loops are sorted by name."""
 
-    pipeline: str
     day: date
     zone: ZoneInfo
     locale: str
     revision: int
     provisional: bool
     start: datetime
-    end: datetime
     cutoff: datetime
     sealed_at: datetime
     seal_digest: str

@@ -43,7 +43,8 @@ def postgres_bin() -> Path | None:
 class PostgresServer:
     """PostgreSQL in a private folder, reachable by a unix socket only; nothing of it survives :meth:`close`.
 
-    Not durable on purpose (fsync off). As root it runs as the user ``postgres``, since it refuses root.
+    Commits survive its crash, not the machine's (fsync is off). As root it runs as the user ``postgres``: it refuses
+    root.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,6 @@ class PostgresServer:
             "unix_socket_directories": str(self._folder),
             "fsync": "off",
             "full_page_writes": "off",
-            "synchronous_commit": "off",
             "shared_buffers": "64MB",
             "max_connections": "100",
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -76,11 +76,27 @@ class Day:
         for region in self.keys:
             self.sign(region)
 
-    def verify(self, **kwargs: object) -> Verification:
-        return verify_snapshot(self.folder, **{"pinned": self.pinned, **kwargs})  # type: ignore[arg-type]
+    def verify(
+        self,
+        *,
+        pinned: Mapping[str, str] | None = None,
+        require: Sequence[str] = (),
+        day: date | None = None,
+        revision: int | None = None,
+    ) -> Verification:
+        pins = self.pinned if pinned is None else pinned
+        return verify_snapshot(self.folder, pinned=pins, require=require, day=day, revision=revision)
 
-    def faults(self, **kwargs: object) -> set[tuple[str, str]]:
-        return {(fault.path, fault.reason.value) for fault in self.verify(**kwargs).faults}
+    def faults(
+        self,
+        *,
+        pinned: Mapping[str, str] | None = None,
+        require: Sequence[str] = (),
+        day: date | None = None,
+        revision: int | None = None,
+    ) -> set[tuple[str, str]]:
+        found = self.verify(pinned=pinned, require=require, day=day, revision=revision)
+        return {(fault.path, fault.reason.value) for fault in found.faults}
 
 
 MakeDay = Callable[..., Day]

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, Quote, Risk, RuleEvent, RuleSpec
-from lumen_workers.domain.records import Severity, SignalEffect
+from lumen_workers.domain.records import (
+    Effect,
+    EffectOptions,
+    EffectStatus,
+    Quote,
+    Risk,
+    RuleEvent,
+    RuleSpec,
+    Severity,
+    SignalEffect,
+)
 from lumen_workers.domain.runs import Owed, OwedState, Run, RunStatus, Seal
 from lumen_workers.domain.signals import SIGNALS, Block
 

@@ -39,7 +39,7 @@ def change_rule(url: str, start_at: float, who: int, times: int) -> int:
     done = 0
     for turn in range(times):
         try:
-            store.rules.append("main", SPEC, 0.2 + who / 100 + (turn % 2) / 1000, actor=f"p{who}")
+            store.rules.append("main", SPEC, 0.25 + who / 100 + (turn % 2) / 1000, actor=f"p{who}")
             done += 1
         except UsageError:  # it has this value already: nobody came between two turns
             continue
@@ -115,7 +115,7 @@ def write_ledger(url: str, start_at: float, who: int, times: int) -> int:
     for turn in range(times):
         base = (who * times + turn) * 10
         store.samples.add("main", Block(np.arange(base, base + 10, dtype=np.int64), np.zeros((10, 4))))
-        store.rules.append("main", SPEC, 0.2 + who / 100 + turn / 10_000, actor=f"p{who}")
+        store.rules.append("main", SPEC, 0.25 + who / 100 + turn / 10_000, actor=f"p{who}")
     store.close()
     return times
 

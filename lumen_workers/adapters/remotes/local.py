@@ -88,7 +88,8 @@ class LocalRemote:
     def exists(self, name: str) -> bool:
         """Whether the folder is published."""
         place = self._place(name)
-        return place.is_dir() and not place.is_symlink()
+        with self._faults(f"look for {name}"):
+            return place.is_dir() and not place.is_symlink()
 
     def names(self) -> list[str]:
         """Published folders, sorted; none where there is no archive yet."""

@@ -99,7 +99,8 @@ def normalised_entropy(weights: NDArray[np.float64]) -> float:
     whole = float(weights.sum())
     if len(weights) < 2 or whole <= 0:
         return 0.0
-    p = weights[weights > 0] / whole
+    p = weights / whole
+    p = p[p > 0]
     return min(max(0.0, float(-(p * np.log(p)).sum()) / math.log(len(weights))), 1.0)
 
 

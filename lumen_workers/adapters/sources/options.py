@@ -69,8 +69,8 @@ class SeriesOptions(Options):
     (v - min) / (max - min) is the signal. ``rate``: the value is the increase of a counter, per second.
     """
 
-    metric: str | None = Field(None, min_length=1)
-    query: str | None = Field(None, min_length=1)
+    metric: str | None = Field(default=None, min_length=1)
+    query: str | None = Field(default=None, min_length=1)
     labels: dict[str, str] = Field(default_factory=dict)
     combine: Literal["sum", "mean", "max", "min"] = "sum"
     scale: float = 1.0

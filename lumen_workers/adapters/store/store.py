@@ -75,5 +75,9 @@ def open_store(url: str, *, clock: Clock | None = None) -> SqlStore:
     own. Raises ConfigError for another URL, SchemaTooNew, StoreUnavailable, EnvironmentFault.
     """
     database = Database(url, clock or SystemClock())
-    migrate(database)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
     return SqlStore(database)

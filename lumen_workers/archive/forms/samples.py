@@ -62,7 +62,7 @@ def read_blocks(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, Block
 def parse_plain(data: bytes, last_us: int | None) -> Block | None:
     """Whole lines as one block, or None when any of them needs a closer look (bad, blank, unusual, out of order).
 
-    Takes what ``parse_line`` takes and gives the same values; about ten times as fast. ``last_us`` is the time that
+    Takes what ``parse_line`` takes and gives the same values; several times as fast. ``last_us`` is the time that
     the first row must be after.
     """
     if b"\r" in data:
@@ -200,14 +200,11 @@ def _values(
     edges[commas + 1] -= 1
     text = raw[np.cumsum(edges[:-1], dtype=np.int8) == 0]
     text[text == ord("\n")] = ord(",")
-    if (text == ord(" ")).any():
-        # A blank field would read as a number.
-        return None
     try:
-        flat = np.fromstring(text[:-1].tobytes(), np.float64, sep=",")
+        flat = np.fromiter(map(float, text[:-1].tobytes().split(b",")), np.float64, rows * len(SIGNALS))
     except ValueError:
         return None
-    if len(flat) != rows * len(SIGNALS) or not ((flat >= 0.0) & (flat <= 1.0)).all():
+    if not ((flat >= 0.0) & (flat <= 1.0)).all():
         return None
     values: NDArray[np.float64] = flat.reshape(rows, len(SIGNALS)) + 0.0
     return values

@@ -68,7 +68,8 @@ def test_a_clean_stop_reaches_the_command(mode: str, supervise: Supervise, home:
         print("here", flush=True)
         time.sleep(600)
         '''
-                run([python("a", textwrap.dedent(code), stop=((signal.SIGINT, 20.0),))], mode={mode!r})
+        import textwrap
+        run([python("a", textwrap.dedent(code), stop=((signal.SIGINT, 20.0),))], mode={mode!r})
         """
     )
     log = home / "logs" / "a.log"

@@ -9,7 +9,9 @@ import stat
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -49,7 +51,7 @@ def machine_program() -> Path:
     for name in brokers.PROGRAMS:
         if found := shutil.which(name):
             return Path(found)
-    missing("redis-server")
+    return missing("redis-server")
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_the_next_start_finds_what_the_last_one_queued(serve: Supervised, broker
         else:
             process.terminate()
         process.communicate(timeout=60)
-        eventually(lambda pid=pid: gone(pid), timeout_s=10)
+        eventually(partial(gone, pid), timeout_s=10)
     serve(broker.program)
     with client(broker) as peer:
         assert peer.llen("queue") == 2
@@ -132,7 +134,8 @@ def test_celery_messages_go_through_it(serve: Supervised, broker: EmbeddedBroker
     from kombu.connection import Connection
 
     serve(broker.program)
-    with Connection(broker.url) as connection, connection.SimpleQueue("lumen") as queue:
+    connection: Any = Connection
+    with connection(broker.url) as connected, connected.SimpleQueue("lumen") as queue:
         queue.put({"day": "오늘"}, serializer="json")
         assert queue.get(timeout=10).payload == {"day": "오늘"}
     with client(broker) as peer:

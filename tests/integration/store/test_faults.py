@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,10 +60,15 @@ def test_a_server_that_dies_in_the_middle(away: tuple[PostgresServer, SqlStore])
     with pytest.raises(StoreUnavailable):
         next(windows)
     server.start()
-    with pytest.raises(StoreUnavailable), store.database.write() as connection:
-        store.database.now(connection)
-        server.stop()
-        store.database.now(connection)
+
+    def stop_inside() -> None:
+        with store.database.write() as connection:
+            store.database.now(connection)
+            server.stop()
+            store.database.now(connection)
+
+    with pytest.raises(StoreUnavailable):
+        stop_inside()
 
 
 @pytest.mark.postgres
@@ -74,9 +79,8 @@ def test_no_server_and_no_password_in_the_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_a_plain_postgresql_url_will_do(postgres_url_factory: Iterator[str]) -> None:
-    url = postgres_url_factory().replace("+psycopg", "")  # type: ignore[operator]
-    open_store(url).close()
+def test_a_plain_postgresql_url_will_do(postgres_url_factory: Callable[[], str]) -> None:
+    open_store(postgres_url_factory().replace("+psycopg", "")).close()
 
 
 def test_a_lock_that_is_never_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

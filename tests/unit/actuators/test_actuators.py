@@ -82,7 +82,7 @@ def test_a_full_disk_leaves_the_file_before(call: str, tmp_path: Path, monkeypat
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), full)
+    monkeypatch.setattr(os if call == "fsync" else Path, call, full)
     with pytest.raises(EnvironmentFault, match=r"rules of loop demo to .*rules\.json: the disk is full"):
         made.apply("demo", {"creative_min": 0.9}, EVENT)
     assert path.read_bytes() == before

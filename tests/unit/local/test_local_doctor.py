@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
+import shutil
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -157,7 +159,7 @@ def test_disk(free: float, status: Health, tmp_path: Path, monkeypatch: pytest.M
         def __init__(self) -> None:
             self.free = int(free)
 
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _path: Usage())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage())
     assert look(tmp_path)["disk"].status is status
 
 
@@ -190,7 +192,7 @@ def test_missing_or_damaged_fonts(content: bytes | None, tmp_path: Path) -> None
 
 
 def test_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _kind: (256, 256))
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (256, 256))
     found = look(tmp_path)["open files"]
     assert found.status is Health.WARN
     assert "ulimit -n 1024" in found.mend

@@ -16,6 +16,7 @@ from lumen_workers.domain.clock import US
 from lumen_workers.domain.errors import ConfigError, StoreUnavailable
 from lumen_workers.domain.ports import Source
 from lumen_workers.domain.records import LoopSpec
+from lumen_workers.domain.runs import Lease
 from lumen_workers.domain.signals import Block, Reading
 from lumen_workers.loop.burst import Ending
 from lumen_workers.loop.claim import lease_name
@@ -34,6 +35,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def stored(bench: Bench, loop: str = "main", period: int = PERIOD) -> list[int]:
     return bench.store.ticks(loop, period)
+
+
+def lease(bench: Bench) -> Lease:
+    row = bench.store.get(lease_name("main"))
+    assert row is not None
+    return row
 
 
 def unbroken(bench: Bench, loop: str = "main", period: int = PERIOD, skipped: int = 0) -> bool:
@@ -67,7 +74,7 @@ def test_a_burst_hands_over_within_the_process_without_a_gap(bench: Bench) -> No
     (source,) = bench.sources
     assert len(set(source.reads)) == len(source.reads)
     assert bench.store.rewrites == 0
-    assert bench.store.get(lease_name("main")).epoch == 1  # type: ignore[union-attr]
+    assert lease(bench).epoch == 1
 
 
 def test_a_stopped_lane_gives_its_lease_back_and_starts_no_more(bench: Bench) -> None:
@@ -79,8 +86,7 @@ def test_a_stopped_lane_gives_its_lease_back_and_starts_no_more(bench: Bench) ->
     report = running.report()
     assert report.ending is Ending.STOPPED
     assert report.loops["main"].samples == len(stored(bench))
-    row = bench.store.get(lease_name("main"))
-    assert row is not None
+    row = lease(bench)
     assert row.expires <= bench.store.now()
     again = bench.burst(lane)
     sampled(bench, 5)
@@ -99,8 +105,7 @@ def test_a_worker_of_the_same_region_takes_over_live(bench: Bench) -> None:
     report = first.report()
     assert report.ending is Ending.LOST
     sampled(bench, 5)
-    row = bench.store.get(lease_name("main"))
-    assert row is not None
+    row = lease(bench)
     assert row.holder == "east/host-a/2/1"
     assert row.epoch == 2
     new.stop()
@@ -117,7 +122,7 @@ def test_a_lane_without_successor_drains_for_a_while_and_lets_go(bench: Bench) -
     lane.drain()
     assert running.report().ending is Ending.DRAINED
     assert len(stored(bench)) > before
-    assert bench.store.get(lease_name("main")).expires <= bench.store.now()  # type: ignore[union-attr]
+    assert lease(bench).expires <= bench.store.now()
 
 
 def test_a_burst_without_successor_ends_but_not_while_the_store_is_away(bench: Bench) -> None:
@@ -181,8 +186,7 @@ def test_a_burst_that_lost_its_epoch_while_the_store_was_away_replays_and_ends(b
     assert report.loops["main"].spooled > 0
     assert unbroken(bench, skipped=report.loops["main"].skipped)
     assert stored(bench)[-1] >= before[-1] + 20
-    row = bench.store.get(lease_name("main"))
-    assert row is not None
+    row = lease(bench)
     assert row.holder == "east/host-b/1/1"
 
 
@@ -310,8 +314,7 @@ def test_a_source_that_does_not_open_gives_its_lease_back(bench: Bench) -> None:
 
     lane = bench.lane(make_source=lambda spec: Shut())
     assert lane.burst().ending is Ending.IDLE
-    row = bench.store.get(lease_name("main"))
-    assert row is not None
+    row = lease(bench)
     assert row.expires <= bench.store.now()
 
 

@@ -73,7 +73,7 @@ def test_an_axis_shows_all_within_the_period_with_few_marks(one: int, other: int
     assert 0 <= axis.start_us <= first
     assert last < axis.end_us <= period
     assert 1 <= len(axis.marks()) <= 10
-    assert list(axis.marks())[0] == axis.start_us
+    assert axis.marks()[0] == axis.start_us
 
 
 def test_a_short_stretch_is_shown_large() -> None:

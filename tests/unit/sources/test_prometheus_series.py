@@ -87,7 +87,7 @@ def test_query_answers() -> None:
     assert query_values(answer("vector", [])) == []
     assert query_values(answer("scalar", [1.5, "2"])) == [2.0]
     assert math.isnan(query_values(answer("scalar", [1.5, "NaN"]))[0])
-    for wrong in (
+    wrongs: tuple[Any, ...] = (
         answer("matrix", []),
         answer("vector", [{"metric": {}}]),
         {"status": "error", "error": "bad query"},
@@ -95,6 +95,7 @@ def test_query_answers() -> None:
         [],
         None,
         "text",
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError):  # noqa: PT011 - any reason
             query_values(wrong)

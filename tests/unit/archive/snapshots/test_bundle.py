@@ -9,6 +9,7 @@ import tarfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -62,8 +63,8 @@ def renamed(path: str, name: str) -> Callable[[list[tuple[tarfile.TarInfo, bytes
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.999])
 @pytest.mark.parametrize("compression", ["gz", "xz"])
-def test_truncated(make_day: MakeDay, share: float, compression: str) -> None:
-    day = make_day(FreezeOptions(tar_compression=compression))  # type: ignore[arg-type]
+def test_truncated(make_day: MakeDay, share: float, compression: Literal["gz", "xz"]) -> None:
+    day = make_day(FreezeOptions(tar_compression=compression))
     path = day.folder / f"bundle.tar.{compression}"
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -113,8 +114,8 @@ def test_something_behind_the_last_member(day: Day) -> None:
 
 
 @pytest.mark.parametrize("compression", ["gz", "xz"])
-def test_bomb(make_day: MakeDay, compression: str) -> None:
-    day = make_day(FreezeOptions(tar_compression=compression))  # type: ignore[arg-type]
+def test_bomb(make_day: MakeDay, compression: Literal["gz", "xz"]) -> None:
+    day = make_day(FreezeOptions(tar_compression=compression))
     path = day.folder / f"bundle.tar.{compression}"
     tar = (gzip if compression == "gz" else lzma).decompress(path.read_bytes())
     with (gzip if compression == "gz" else lzma).open(path, "wb") as stream:

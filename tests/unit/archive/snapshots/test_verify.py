@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,7 +36,7 @@ def flip(path: Path, offset: int | None = None) -> None:
     path.write_bytes(data)
 
 
-def edit_manifest(day: Day, change: Callable[[dict[str, object]], object], *, signed: bool = True) -> None:
+def edit_manifest(day: Day, change: Callable[[dict[str, Any]], object], *, signed: bool = True) -> None:
     value = json.loads((day.folder / MANIFEST).read_bytes())
     change(value)
     (day.folder / MANIFEST).write_bytes(canonical.dumps(value) + b"\n")
@@ -314,14 +315,14 @@ def test_manifest_too_large(day: Day) -> None:
         lambda value: value["seal"].pop("pipeline"),
     ],
 )
-def test_manifest_that_does_not_agree_with_itself(day: Day, change: Callable[[dict[str, object]], object]) -> None:
+def test_manifest_that_does_not_agree_with_itself(day: Day, change: Callable[[dict[str, Any]], object]) -> None:
     edit_manifest(day, change)
     assert day.faults() == {(MANIFEST, "manifest_malformed")}
 
 
 def test_frozen_seal_is_the_manifests(day: Day) -> None:
-    def other_watermark(value: dict[str, object]) -> None:
-        value["seal"]["watermark"] = {}  # type: ignore[index]
+    def other_watermark(value: dict[str, Any]) -> None:
+        value["seal"]["watermark"] = {}
 
     edit_manifest(day, other_watermark)
     assert (SEAL, "seal_mismatch") in day.faults()

@@ -6,13 +6,12 @@ For each size: samples are written to a SQLite file, 1,000 events are spread ove
 are timed: ``lumen`` opens the store and calls ``compute_due`` (reading windows, computing, writing 1,000 effects);
 ``pandas`` has the samples in memory already and selects each window with a boolean mask. At more than 1,000,000
 samples the mask loop does a part of the events and its seconds are scaled up: ``mask_events`` says how many it did.
-Times exclude imports, opening and loading; ``peak_mb`` is the process's whole peak, ``import_mb`` what it had before.
+Times exclude imports, opening and loading; ``peak_mib`` is the process's whole peak, ``start_mib`` what it had before.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _machine import machine
+from _machine import machine, peak_mib
 
 from lumen_workers.adapters.store import open_store
 from lumen_workers.domain.clock import US, from_us
@@ -57,7 +56,7 @@ def write(folder: Path, count: int) -> dict[str, Any]:
     store.close()
     np.save(folder / "ts.npy", ts)
     np.save(folder / "values.npy", values)
-    return {"write_seconds": round(seconds, 1), "store_mb": round((folder / "lumen.db").stat().st_size / 2**20)}
+    return {"write_seconds": round(seconds, 1), "store_mib": round((folder / "lumen.db").stat().st_size / 2**20)}
 
 
 def changes(count: int) -> list[int]:
@@ -85,7 +84,7 @@ def event(index: int, us: int) -> RuleEvent:
 def lumen(folder: Path, count: int) -> dict[str, Any]:
     """Time compute_due; the sum of the Δ shows that the mask loop computed the same."""
     store = open_store(url(folder))
-    before = peak_mb()
+    before = peak_mib()
     now = from_us(START_US + count * period_us(RATE_HZ)) + SETTLE + timedelta(seconds=OPTIONS.post_s)
     begin = time.perf_counter()
     effects = compute_due(store, LOOP, OPTIONS, now)
@@ -93,7 +92,7 @@ def lumen(folder: Path, count: int) -> dict[str, Any]:
     store.close()
     assert len(effects) == EVENTS
     deltas = [effect.signals["phase_diff"].delta or 0.0 for effect in effects]
-    return {"seconds": seconds, "peak_mb": peak_mb(), "import_mb": before, "deltas": deltas}
+    return {"seconds": seconds, "peak_mib": peak_mib(), "start_mib": before, "deltas": deltas}
 
 
 def pandas(folder: Path, count: int) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def pandas(folder: Path, count: int) -> dict[str, Any]:
         deltas.append(float((post[signals].mean() - pre[signals].mean())["phase_diff"]))
     seconds = time.perf_counter() - begin
     scaled = seconds * EVENTS / len(chosen)
-    return {"seconds": scaled, "mask_events": len(chosen), "peak_mb": peak_mb(), "deltas": deltas}
+    return {"seconds": scaled, "mask_events": len(chosen), "peak_mib": peak_mib(), "deltas": deltas}
 
 
 def measure(count: int) -> dict[str, Any]:
@@ -149,12 +148,6 @@ def child(role: str, folder: Path, count: int) -> dict[str, Any]:
 
 def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'lumen.db'}"
-
-
-def peak_mb() -> float:
-    """Peak resident memory of this process, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -67,7 +67,7 @@ def import_(
             folder,
             loop,
             rate_hz=rate,
-            quarantine=settings.home / "quarantine" / f"import-{loop}.jsonl",
+            quarantine=settings.home / "quarantine",
             progress=None if as_json else lambda path, rows: progress(f"{path}: {rows} rows"),
         )
     if as_json:

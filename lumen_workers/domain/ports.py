@@ -356,6 +356,9 @@ class Remote(Protocol):
     def names(self) -> list[str]:
         """Published folders, sorted."""
 
+    def note(self, name: str, data: bytes) -> None:
+        """Write the file ``name`` beside the folders, whole; one that is there is replaced atomically."""
+
 
 class Signer(Protocol):
     """A region's key."""

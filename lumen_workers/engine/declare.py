@@ -39,10 +39,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Stages in order. The output ``root`` of one of them is the run's digest."""
+    """Stages in order. The output ``root`` of one of them is the run's digest.
+
+    ``elected`` is called after the run's election; what it does must be harmless to repeat or to miss once.
+    """
 
     name: str
     stages: tuple[Stage, ...]
+    elected: Callable[[Context], None] | None = None
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

@@ -119,6 +119,8 @@ def _finish(ctx: Context, pipeline: Pipeline, run: Run, lease: Lease) -> str:
         )
     if run.winner:
         _ask_for_cross_verification(ctx, run)
+    if pipeline.elected is not None:
+        pipeline.elected(ctx)
     clear(ctx, run)
     return f"{run.status}: {digest}"
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,6 +78,7 @@ class EmbeddedBroker:
             name="broker",
             argv=(str(self.program), str(self.data_dir / "redis.conf")),
             prepare=self.prepare,
+            clean=self.clean,
             ready=self.answers,
             stop=((signal.SIGTERM, 10.0),),
             stop_phase=9,
@@ -103,6 +105,11 @@ class EmbeddedBroker:
             (self.data_dir / "redis.conf").write_text(config, encoding="utf-8", errors="surrogateescape")
         except OSError as fault:
             raise EnvironmentFault(f"{self.data_dir} cannot be written: {fault.strerror}") from fault
+
+    def clean(self) -> None:
+        """Remove the socket's folder, once nothing serves it."""
+        with suppress(OSError):
+            self.socket_path.parent.rmdir()
 
     def answers(self) -> bool:
         """Whether it serves: it answers PING (not while it still loads its data)."""
@@ -132,18 +139,15 @@ class EmbeddedBroker:
 Broker = ExternalBroker | EmbeddedBroker
 
 
-def resolve_broker(url: str | None, home: Path, *, runtime_dir: Path | None = None, path: str | None = None) -> Broker:
+def resolve_broker(url: str | None, home: Path, *, path: str | None = None) -> Broker:
     """The broker of ``home``: ``url`` if there is one, else a private Redis.
 
-    ``runtime_dir`` is the user's own runtime folder (``XDG_RUNTIME_DIR``), used where the socket's path stays short
-    enough; else ``/tmp``. ``path`` is where to look for programs, None for PATH. Raises ConfigError for a URL that is
-    not Redis's, DependencyError when no program is found.
+    ``path`` is where to look for programs, None for PATH. Raises ConfigError for a URL that is not Redis's,
+    DependencyError when no program is found.
     """
     if url:
         return ExternalBroker(url=_checked(url))
-    return EmbeddedBroker(
-        program=find_program(path), socket_path=socket_path(home, runtime_dir), data_dir=home.absolute() / "redis"
-    )
+    return EmbeddedBroker(program=find_program(path), socket_path=socket_path(home), data_dir=home.absolute() / "redis")
 
 
 def find_program(path: str | None = None) -> Path:
@@ -163,14 +167,10 @@ def find_program(path: str | None = None) -> Path:
     )
 
 
-def socket_path(home: Path, runtime_dir: Path | None = None) -> Path:
+def socket_path(home: Path) -> Path:
     """Where ``home``'s broker listens: a short path, whatever the depth of the home. Two homes never share one."""
     key = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:8]
-    if runtime_dir is not None and runtime_dir.is_absolute() and os.access(runtime_dir, os.W_OK | os.X_OK):
-        wanted = runtime_dir / f"lumen-{key}" / "redis.sock"
-        if len(os.fsencode(wanted)) < SOCKET_LIMIT:
-            return wanted
-    # Not tempfile's folder: TMPDIR may differ between two shells, and may be long.
+    # Neither TMPDIR nor XDG_RUNTIME_DIR: they differ between two shells, and may be long.
     return Path("/tmp") / f"lumen-{os.geteuid()}-{key}" / "redis.sock"  # noqa: S108 — checked by _private_dir
 
 

@@ -71,7 +71,6 @@ def examine(
     ports: Mapping[str, int],
     zones: Sequence[str],
     fonts: Path,
-    runtime_dir: Path | None = None,
     path: str | None = None,
     clock: Clock | None = None,
 ) -> list[Finding]:
@@ -82,7 +81,7 @@ def examine(
     """
     return [
         _python(sys.version_info[:2]),
-        *_broker(broker_url, home, runtime_dir, path),
+        *_broker(broker_url, home, path),
         *_store(store, clock or SystemClock()),
         _home(home),
         _disk(home),
@@ -100,9 +99,9 @@ def _python(version: tuple[int, ...]) -> Finding:
     return Finding(name="python", status=Health.FAIL, detail=f"{shown} is too old", mend="install Python 3.11 or newer")
 
 
-def _broker(url: str | None, home: Path, runtime_dir: Path | None, path: str | None) -> list[Finding]:
+def _broker(url: str | None, home: Path, path: str | None) -> list[Finding]:
     try:
-        broker: Broker = resolve_broker(url, home, runtime_dir=runtime_dir, path=path)
+        broker: Broker = resolve_broker(url, home, path=path)
     except LumenError as fault:
         return [_failed("broker", fault)]
     if isinstance(broker, ExternalBroker):

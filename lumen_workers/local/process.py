@@ -25,8 +25,9 @@ USAGE_CODES: Final = frozenset({2, 126, 127})
 class ProcessSpec:
     """A process to keep running. ``env`` is added to the supervisor's own environment.
 
-    It starts when every process in ``after`` is running, and it counts as running once ``ready()`` (which must answer
-    within a fraction of a second) is true. ``prepare`` is called before each start. Lower ``stop_phase`` ends first.
+    It starts when every process in ``after`` is running, and not in the system's first ``delay_s`` seconds. It counts
+    as running once ``ready()`` (which must answer within a fraction of a second) is true. ``prepare`` is called before
+    each start, ``clean`` once when the system has ended. Lower ``stop_phase`` ends first.
     ``essential``: the system is ended when this process cannot be kept running; otherwise it goes on without.
     """
 
@@ -36,6 +37,8 @@ class ProcessSpec:
     after: Sequence[str] = ()
     ready: Callable[[], bool] | None = None
     prepare: Callable[[], None] | None = None
+    clean: Callable[[], None] | None = None
+    delay_s: float = 0.0
     stop: Sequence[StopStep] = ((signal.SIGTERM, 10.0),)
     stop_phase: int = 0
     nice: int = 0

@@ -29,7 +29,7 @@ class Supervisor:
     """Runs ``specs`` until a signal, ``request_stop`` or ``duration_s``.
 
     ``home`` must be held (``instance.hold``): logs go to ``<home>/logs``, the state to ``<home>/run/state.json``.
-    ``stream`` is the terminal, None for files only. ``urls`` are shown once everything is started, and kept in the
+    ``stream`` is the terminal, None for files only. ``urls`` are shown once all essentials are started, and kept in the
     state. ``on_started`` is called at that moment, on the main thread; it must return at once.
     """
 
@@ -95,6 +95,8 @@ class Supervisor:
                 if child.pid is not None:
                     child.signal_group(signal.SIGKILL)
                     child.bury(time.monotonic())
+                if child.spec.clean is not None:
+                    child.spec.clean()
             os.close(lifeline)
             os.close(keep)
             self._selector.close()
@@ -107,6 +109,8 @@ class Supervisor:
             raise self._failure
 
     def _loop(self, lifeline: int) -> None:
+        for child in self._children.values():
+            child.due = time.monotonic() + child.spec.delay_s
         ends = None if self._duration_s is None else time.monotonic() + self._duration_s
         while True:
             now = time.monotonic()
@@ -124,10 +128,10 @@ class Supervisor:
                 if isinstance(key.fileobj, socket.socket):
                     key.fileobj.recv(4096)
                     continue
-                child: Child = key.data
-                self._show(child.spec.name, child.lines())
-                if child.silent:
-                    self._selector.unregister(child.stdout)
+                speaker: Child = key.data
+                self._show(speaker.spec.name, speaker.lines())
+                if speaker.silent:
+                    self._selector.unregister(speaker.stdout)
 
     def _start_due(self, now: float, lifeline: int) -> None:
         for child in self._children.values():
@@ -137,8 +141,7 @@ class Supervisor:
             if waiting and all(self._children[name].status is Status.RUNNING for name in child.spec.after):
                 self._start(child, now, lifeline)
         if not self._announced and all(
-            child.status is Status.RUNNING or (child.status is Status.FAILED and not child.spec.essential)
-            for child in self._children.values()
+            child.status is Status.RUNNING or not child.spec.essential for child in self._children.values()
         ):
             self._announced = True
             for name, url in self._urls.items():
@@ -215,7 +218,7 @@ class Supervisor:
         for child in self._children.values():
             if child.status is Status.STARTING:
                 due.append(now + 0.1)
-            elif child.status in (Status.BACKOFF, Status.STOPPING) and child.due > now:
+            elif child.status in (Status.WAITING, Status.BACKOFF, Status.STOPPING) and child.due > now:
                 due.append(child.due)
         return max(0.0, min(due) - now)
 

@@ -17,6 +17,9 @@ _WORKER_STOP: Final[Sequence[StopStep]] = ((signal.SIGINT, 10.0), (signal.SIGQUI
 _JOBS_NICE: Final = 10
 _FLOWER_TASKS: Final = 2000
 
+_FLOWER_DELAY_S: Final = 10.0
+"""Flower asks the workers for their queues once, at its start; and their own start needs the processor."""
+
 # Libraries that start a thread for each core at import would disturb the sampler's deadlines.
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -85,6 +88,7 @@ def system_specs(
                 stop=((signal.SIGTERM, 5.0),),
                 stop_phase=2,
                 nice=_JOBS_NICE,
+                delay_s=_FLOWER_DELAY_S,
                 essential=False,
                 fatal_codes=frozenset({1, 2, 126, 127}),
             )

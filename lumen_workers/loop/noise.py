@@ -36,8 +36,8 @@ def normal(seed: int, first: int, count: int) -> NDArray[np.float64]:
 
 
 def memory(phi: float) -> int:
-    """How many ticks AR(1) with ``phi`` in [0, 1) remembers: the least J ≥ 1 with phi^J < 1e-9."""
-    return 1 if phi <= _TINY else math.floor(math.log(_TINY) / math.log(phi)) + 1
+    """How many ticks AR(1) with ``phi`` in [0, 1) remembers: phi^J is at most 1e-9."""
+    return 1 if phi <= _TINY else math.ceil(math.log(_TINY) / math.log(phi))
 
 
 def ar1(innovations: NDArray[np.float64], phi: float) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from lumen_workers.domain.errors import BuildError, CheckFailed
 from lumen_workers.domain.ids import DAILY
 from lumen_workers.domain.runs import Seal
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
+from lumen_workers.pipelines.index import write_index
 from lumen_workers.pipelines.provenance import run_manifest
 from lumen_workers.reports import collect, render_markdown, render_pdf
 from lumen_workers.trust import signatures
@@ -124,4 +125,5 @@ DAILY_PIPELINE = Pipeline(
         Stage(name="sign", run=sign, needs=("freeze",)),
         Stage(name="verify", run=verify, needs=("freeze", "sign")),
     ),
+    elected=write_index,
 )

@@ -1,4 +1,4 @@
-"""Celery's signals: children that die with their parent, a sampler that hands over, messages that nobody knows."""
+"""Celery's signals: a sampler that hands over, messages that nobody knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from celery import Celery, signals
 
 from lumen_workers.config import Settings
-from lumen_workers.local.guard import die_with_parent
 from lumen_workers.worker import process
 from lumen_workers.worker.tasks import refuse
 
@@ -19,9 +18,6 @@ log = logging.getLogger(__name__)
 
 def connect(app: Celery, settings: Settings) -> None:
     """Connect the handlers for ``app``'s process."""
-
-    def child(**_: Any) -> None:
-        die_with_parent()
 
     def shutting_down(sig: str, **_: Any) -> None:
         # SIGTERM: this worker is being replaced, so sampling goes on until a successor has it. SIGINT: stop now.
@@ -34,6 +30,5 @@ def connect(app: Celery, settings: Settings) -> None:
     def unknown(message: Any, exc: Exception, name: str, **_: Any) -> None:
         refuse(process.context(app, settings), name, f"unknown task: {exc}", {"body": str(message.body)})
 
-    signals.worker_process_init.connect(child, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
     signals.task_unknown.connect(unknown, weak=False)

@@ -101,6 +101,25 @@ class LocalRemote:
                     item.name for item in items if _NAME_RE.fullmatch(item.name) and item.is_dir(follow_symlinks=False)
                 )
 
+    def note(self, name: str, data: bytes) -> None:
+        """Write the file ``name`` beside the folders, whole; one that is there is replaced atomically.
+
+        Raises UsageError for a bad name, EnvironmentFault.
+        """
+        place = self._place(name)
+        temp = self._root / f".{name}.{secrets.token_hex(8)}.tmp"
+        with self._faults(f"write {name}"):
+            self._root.mkdir(parents=True, exist_ok=True)
+            try:
+                with temp.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temp.replace(place)
+            finally:
+                temp.unlink(missing_ok=True)
+            sync_folder(self._root)
+
     def _place(self, name: str) -> Path:
         if not _NAME_RE.fullmatch(name):
             raise UsageError(f"{name!r} is not a snapshot's name: use letters, digits, '.', '_' and '-'")

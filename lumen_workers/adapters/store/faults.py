@@ -38,6 +38,6 @@ def translate(error: BaseException, store: str) -> LumenError | None:
         return EnvironmentFault(f"store {store}: the server's disk is full")
     if state is None:
         # libpq gives no code for what happens outside a statement: it could not connect, or the connection broke.
-        outside = type(error).__name__ in {"OperationalError", "InterfaceError", "ConnectionTimeout"}
+        outside = {"OperationalError", "InterfaceError"} & {base.__name__ for base in type(error).__mro__}
         return StoreUnavailable(f"store {store}: {reason}") if outside else None
     return StoreUnavailable(f"store {store}: {reason}") if state.startswith(_POSTGRES_AWAY) else None

@@ -20,17 +20,17 @@ def migrate(database: Database) -> None:
     Raises SchemaTooNew when a newer version of this code has written it, StoreUnavailable, EnvironmentFault.
     """
     with database.read() as connection:
-        if _revision(database, connection) == REVISIONS[-1]:
+        if revision(database, connection) == REVISIONS[-1]:
             return
     with database.write() as connection:
         if database.postgres:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         # Another process may have done it while this one waited.
-        if _revision(database, connection) != REVISIONS[-1]:
+        if revision(database, connection) != REVISIONS[-1]:
             _upgrade(connection)
 
 
-def _revision(database: Database, connection: sa.Connection) -> str:
+def revision(database: Database, connection: sa.Connection) -> str:
     """The store's revision, or ``""`` for an empty store. Raises SchemaTooNew."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return _ABSENT

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from lumen_workers.archive.forms.lines import lines, raw_lines
+
+_LONGEST: Final = 16_384
+"""Bytes of a row over several lines; no cell of ours comes near."""
 
 
 def table_columns(path: Path) -> list[str]:
@@ -23,21 +28,30 @@ def table_rows(path: Path) -> Iterator[tuple[int, bytes, Mapping[str, str] | Non
     surrogates, which no field reader takes. Raises EnvironmentFault when the file cannot be read.
     """
     columns: list[str] | None = None
-    first, held = 0, b""
-    for number, line in raw_lines(path):
-        if not held and not line.strip():
+    source = raw_lines(path)
+    waiting: deque[tuple[int, bytes]] = deque()
+
+    def following() -> tuple[int, bytes] | None:
+        return waiting.popleft() if waiting else next(source, None)
+
+    while (item := following()) is not None:
+        number, line = item
+        if not line.strip():
             continue
         if columns is None:
             columns = _columns(line)
             continue
-        first, held = (first, held + b"\n" + line) if held else (number, line)
-        # An odd number of quotes: a quoted cell goes on in the next line. What never ends is one bad row.
-        if held.count(b'"') % 2 and len(held) < csv.field_size_limit():
-            continue
-        yield first, held, _row(columns, held.removesuffix(b"\r"))
-        held = b""
-    if columns is not None and held:
-        yield first, held, _row(columns, held)
+        text, more = line, list[tuple[int, bytes]]()
+        # An odd number of quotes: a quoted cell goes on in the next line.
+        while text.count(b'"') % 2 and len(text) < _LONGEST and (item := following()) is not None:
+            more.append(item)
+            text += b"\n" + item[1]
+        cells = _row(columns, text.removesuffix(b"\r"))
+        if cells is None and more:
+            # A stray quote spoils its own line only.
+            waiting.extendleft(reversed(more))
+            text = line
+        yield number, text, cells
 
 
 def _columns(line: bytes) -> list[str]:

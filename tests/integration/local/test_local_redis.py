@@ -108,12 +108,14 @@ def test_the_next_start_finds_what_the_last_one_queued(serve: Supervised, broker
         with client(broker) as peer:
             peer.lpush("queue", "x")
         pid = server_pid(broker)
+        assert broker.socket_path.exists()
         if kill:
             process.kill()
         else:
             process.terminate()
         process.communicate(timeout=60)
         eventually(partial(gone, pid), timeout_s=10)
+        assert broker.socket_path.parent.exists() == kill  # a clean end leaves nothing behind
     serve(broker.program)
     with client(broker) as peer:
         assert peer.llen("queue") == 2

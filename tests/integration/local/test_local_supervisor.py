@@ -292,6 +292,18 @@ def test_the_supervisor_turns_only_when_something_happens(supervise: Supervise, 
     assert int(shown.split()[-1]) < 50
 
 
+def test_what_is_delayed_or_not_essential_holds_nobody_up(supervise: Supervise, home: Path) -> None:
+    process = supervise(
+        """
+        sleep = "import time; time.sleep(600)"
+        run([python("a", sleep), python("later", sleep, delay_s=0.7, essential=False)], urls={"flower": "http://x"})
+        """
+    )
+    eventually(running(home, "a", "later"))
+    shown = finish(process)
+    assert shown.index("a started") < shown.index("flower: http://x") < shown.index("later started")
+
+
 def test_a_duration_ends_the_system(supervise: Supervise, home: Path) -> None:
     process = supervise('run([python("a", "import time; time.sleep(600)")], duration_s=0.5)')
     shown, errors = process.communicate(timeout=60)

@@ -89,16 +89,6 @@ def test_the_socket_path_stays_short_under_a_deep_home(tmp_path: Path) -> None:
     assert found != socket_path(deep / "other")
 
 
-def test_the_users_runtime_folder_is_used_where_it_fits(tmp_path: Path) -> None:
-    short = Path("/tmp")
-    assert socket_path(tmp_path, short).parent.parent == short
-    assert socket_path(tmp_path, short).parent.name.startswith("lumen-")
-    long = tmp_path / ("x" * 90)
-    long.mkdir()
-    assert socket_path(tmp_path, long) == socket_path(tmp_path)
-    assert socket_path(tmp_path, tmp_path / "missing") == socket_path(tmp_path)
-
-
 def test_one_home_by_two_names_has_one_socket(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "home")

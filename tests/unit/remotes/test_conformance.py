@@ -112,6 +112,17 @@ def test_attach_never_replaces_a_published_file(remote: Remote, tmp_path: Path) 
     assert tree(remote.fetch(NAME, tmp_path / "out")) == tree(tmp_path / "in")
 
 
+def test_note(remote: Remote, tmp_path: Path) -> None:
+    remote.note("index.jsonl", b"one\n")
+    remote.publish(NAME, make(tmp_path / "in"))
+    remote.note("index.jsonl", b"one\ntwo\n")
+    assert remote.names() == [NAME]
+    assert not remote.exists("index.jsonl")
+    with pytest.raises(UsageError):
+        remote.note("../index.jsonl", b"")
+    assert (tmp_path / "archive" / "index.jsonl").read_bytes() == b"one\ntwo\n"
+
+
 def test_what_is_not_there(remote: Remote, tmp_path: Path) -> None:
     assert not remote.exists(NAME)
     with pytest.raises(NotFound, match=NAME):

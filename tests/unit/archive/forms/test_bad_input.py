@@ -352,6 +352,7 @@ def test_bad_effects_are_counted_by_reason_and_kept_aside(store: SqlStore, folde
     effects_file(
         folder,
         FULL,
+        f'{start},"30,30,{MEANS}',
         good,
         good,
         good.replace("0.33", "0.32"),
@@ -362,7 +363,6 @@ def test_bad_effects_are_counted_by_reason_and_kept_aside(store: SqlStore, folde
         good.replace(",30,30,", ",1,30,"),
         good.replace(",0,0,0.2", ",maybe,0,0.2"),
         good.replace("+00:00", ""),
-        f'{start},"30,30,{MEANS}',
     )
 
     report = take(store, folder)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -146,6 +149,28 @@ def test_rows_above_the_watermark_are_left_out(store: SqlStore, tmp_path: Path) 
     export_loop(store, "main", tmp_path / "after", upto=mark)
 
     assert contents(tmp_path / "before") == contents(tmp_path / "after")
+
+
+def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'lumen.db'}"
+    opened = open_store(url)
+    fill(opened)
+    opened.close()
+    script = (
+        "import os, sys, pathlib\n"
+        "from lumen_workers.adapters.store import open_store\n"
+        "from lumen_workers.archive.forms import export_loop\n"
+        "os.umask(int(sys.argv[3], 8))\n"
+        "export_loop(open_store(sys.argv[1]), 'main', pathlib.Path(sys.argv[2]))\n"
+    )
+    settings_ = {"a": ("0", "UTC", "C", "022"), "b": ("77", "America/New_York", "ko_KR.UTF-8", "077")}
+
+    for name, (seed, zone, locale, umask) in settings_.items():
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": locale}
+        command = [sys.executable, "-c", script, url, str(tmp_path / name), umask]
+        subprocess.run(command, env=environment, check=True, timeout=60)
+
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_the_spec_keys_come_first(store: SqlStore, tmp_path: Path) -> None:

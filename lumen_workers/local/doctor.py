@@ -54,11 +54,12 @@ class Finding:
 class StoreView:
     """What a look at the store gave. ``location`` carries no password; ``now`` is store time.
 
-    ``current``: its schema is this code's (an older one is brought up to date at the start).
+    ``schema`` is None where nothing is there yet. ``current``: it is this code's (an older one is brought up to date
+    at the start).
     """
 
     location: str
-    schema: str
+    schema: str | None
     current: bool
     now: datetime
 
@@ -158,7 +159,9 @@ def _store(store: Callable[[], StoreView], clock: Clock) -> list[Finding]:
         return [_failed("store", fault)]
     took = clock.monotonic() - began
     detail = f"{view.location}, schema {view.schema}"
-    if view.current:
+    if view.schema is None:
+        schema = Finding(name="store", status=Health.OK, detail=f"{view.location} (will be made)")
+    elif view.current:
         schema = Finding(name="store", status=Health.OK, detail=detail)
     else:
         schema = Finding(

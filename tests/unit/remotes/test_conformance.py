@@ -120,7 +120,6 @@ def test_note(remote: Remote, tmp_path: Path) -> None:
     assert not remote.exists("index.jsonl")
     with pytest.raises(UsageError):
         remote.note("../index.jsonl", b"")
-    assert (tmp_path / "archive" / "index.jsonl").read_bytes() == b"one\ntwo\n"
 
 
 def test_what_is_not_there(remote: Remote, tmp_path: Path) -> None:

@@ -139,3 +139,12 @@ def test_nothing_appears_before_it_is_whole(
     monkeypatch.setattr(shutil, "copyfile", watched)
     remote.publish(NAME, folder)
     assert seen == [False]
+
+
+def test_a_note_is_replaced_whole(tmp_path: Path) -> None:
+    remote = LocalRemote(tmp_path / "remote")
+    remote.note("index.jsonl", b"one\n")
+    remote.note("index.jsonl", b"one\ntwo\n")
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "remote").iterdir()] == [
+        ("index.jsonl", b"one\ntwo\n")
+    ]

@@ -101,7 +101,7 @@ def made(start_us: int, end_us: int) -> tuple[Any, list[Any]]:
 
 def close_day(home: Path, day: str) -> dict[str, Any]:
     """``lumen daily`` in a process of its own."""
-    command = [Path(sys.executable).with_name("lumen"), "daily", "--day", day, "--region", REGION, "--json"]
+    command = [str(Path(sys.executable).with_name("lumen")), "daily", "--day", day, "--region", REGION, "--json"]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "LUMEN_HOME": str(home)})
     assert process.stdout is not None

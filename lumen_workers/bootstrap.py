@@ -17,7 +17,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import EnvironmentFault
-from lumen_workers.domain.ports import Actuator, Dispatcher, Signer, Store
+from lumen_workers.domain.ports import Actuator, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.schedule import Entry
@@ -40,6 +40,15 @@ def open_home(settings: Settings) -> Path:
     """Make the home. Raises EnvironmentFault."""
     try:
         settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        raise EnvironmentFault(
+            f"home {settings.home} is not a folder; choose another with --home or LUMEN_HOME"
+        ) from None
+    except OSError as error:
+        raise EnvironmentFault(
+            f"home {settings.home} cannot be made: {error.strerror}; choose another with --home or LUMEN_HOME"
+        ) from None
+    try:
         probe = settings.home / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -76,11 +85,6 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         secret = settings.env.key_pass
         return open_signer(home / "keys", settings.region, secret.get_secret_value() if secret else None)
 
-    def pins() -> Mapping[str, str]:
-        from lumen_workers.trust.pins import Pins
-
-        return Pins(home / "keys").all(settings.lumen.peers)
-
     @functools.cache
     def rules() -> Rules:
         return Rules(store, settings.loops, actuators(settings))
@@ -103,10 +107,10 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
     return Context(
         store=store,
         clock=clock,
-        remote=LocalRemote(settings.archive_root),
+        remote=remote_of(settings),
         dispatcher=dispatcher,
         signer=signer,
-        pins=pins,
+        pins=functools.partial(pins_of, settings),
         region=settings.region,
         regions=settings.regions,
         holder=holder,
@@ -132,6 +136,18 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         rules=rules,
         lane=lane,
     )
+
+
+def remote_of(settings: Settings) -> Remote:
+    """The archive."""
+    return LocalRemote(settings.archive_root)
+
+
+def pins_of(settings: Settings) -> Mapping[str, str]:
+    """The pinned fingerprints, by region; no key is made. Raises ConfigError, EnvironmentFault."""
+    from lumen_workers.trust.pins import Pins
+
+    return Pins(settings.home / "keys").all(settings.lumen.peers)
 
 
 def actuators(settings: Settings) -> Callable[[LoopSpec], Actuator]:

@@ -31,18 +31,12 @@ def export(
     from lumen_workers.domain.clock import parse_ts
     from lumen_workers.domain.errors import UsageError
 
+    since, until = parse_ts(start, "--from") if start else None, parse_ts(end, "--to") if end else None
+    if since is not None and until is not None and since >= until:
+        raise UsageError(f"--from {start} is not before --to {end}")
     with opened.store() as (_, store):
-        rates = store.loops.rates()
-        if loop not in rates:
-            raise UsageError(f"unknown loop {loop!r}; known: {', '.join(rates)}")
-        rows = export_loop(
-            store,
-            loop,
-            folder,
-            start=parse_ts(start, "--from") if start else None,
-            end=parse_ts(end, "--to") if end else None,
-            upto=None,
-        )
+        opened.known_loop(store.loops.rates(), loop)
+        rows = export_loop(store, loop, folder, start=since, end=until, upto=None)
     if as_json:
         echo_json(rows)
         return
@@ -51,7 +45,9 @@ def export(
 
 
 def import_(
-    folder: Annotated[Path, typer.Argument(help="A folder with logs/ and controls/ in the SPEC forms.")],
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="A folder with logs/ and controls/ in the SPEC forms.")
+    ],
     loop: Annotated[str, typer.Option("--loop", "-l", help="The loop; made if it is new.")] = "main",
     rate: Annotated[
         int | None, typer.Option("--rate", help="Its rate in Hz; told from the data, unless given.")
@@ -68,7 +64,7 @@ def import_(
             loop,
             rate_hz=rate,
             quarantine=settings.home / "quarantine",
-            progress=None if as_json else lambda path, rows: progress(f"{path}: {rows} rows"),
+            progress=lambda path, rows: progress(f"{path}: {rows} rows"),
         )
     if as_json:
         echo_json(report.as_json())

@@ -52,7 +52,7 @@ def list_(loop: Loop = None, as_json: Json = False) -> None:
     from lumen_workers.domain.signals import SIGNALS
 
     with opened.store() as (_, store):
-        _known(store.loops.rates(), loop)
+        opened.known_loop(store.loops.rates(), loop)
         rows = [row(event, effect) for event, effect in store.effects.rows(loop)]
     if as_json:
         echo_json(rows)
@@ -113,7 +113,7 @@ def compute(loop: Loop = None, as_json: Json = False) -> None:
 
     with opened.context() as (ctx, _):
         rates = ctx.store.loops.rates()
-        _known(rates, loop)
+        opened.known_loop(rates, loop)
         done = {
             name: len(compute_due(ctx.store, name, ctx.effect_options, ctx.store.now()))
             for name in ([loop] if loop else rates)
@@ -130,7 +130,7 @@ def list_quotes(loop: Loop = None, as_json: Json = False) -> None:
     from lumen_workers.domain.clock import iso
 
     with opened.store() as (_, store):
-        _known(store.loops.rates(), loop)
+        opened.known_loop(store.loops.rates(), loop)
         found = store.findings.quotes(loop)
     if as_json:
         echo_json(
@@ -161,7 +161,7 @@ def list_risks(loop: Loop = None, as_json: Json = False) -> None:
     from lumen_workers.domain.clock import iso
 
     with opened.store() as (_, store):
-        _known(store.loops.rates(), loop)
+        opened.known_loop(store.loops.rates(), loop)
         found = store.findings.risks(loop)
     if as_json:
         echo_json(
@@ -183,10 +183,3 @@ def list_risks(loop: Loop = None, as_json: Json = False) -> None:
         ((r.ts, r.loop, r.severity, r.rule, r.note) for r in found),
         "No risks noted.",
     )
-
-
-def _known(rates: dict[str, int], loop: str | None) -> None:
-    from lumen_workers.domain.errors import UsageError
-
-    if loop is not None and loop not in rates:
-        raise UsageError(f"unknown loop {loop!r}; known: {', '.join(rates)}")

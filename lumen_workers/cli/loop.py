@@ -53,13 +53,10 @@ def samples(
 ) -> None:
     """The newest samples."""
     from lumen_workers.domain.clock import from_us, iso
-    from lumen_workers.domain.errors import UsageError
     from lumen_workers.domain.signals import SIGNALS
 
     with opened.store() as (_, store):
-        rates = store.loops.rates()
-        if loop not in rates:
-            raise UsageError(f"unknown loop {loop!r}; known: {', '.join(rates)}")
+        opened.known_loop(store.loops.rates(), loop)
         block = store.samples.tail(loop, last)
     rows = [
         {"ts": iso(from_us(int(ts))), **dict(zip(SIGNALS, map(float, values), strict=True))}

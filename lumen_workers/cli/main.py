@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import typer
+from typer.exceptions import TyperException
 
-from lumen_workers.cli import archive, data, effects, loop, rules, runs, system
+from lumen_workers.cli import archive, daily, data, effects, enqueue, letters, loop, rules, runs, schedule, system
 from lumen_workers.domain.errors import LumenError
 
 app = typer.Typer(
@@ -18,7 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    pretty_exceptions_enable=False,
 )
 system.register(app)
 app.add_typer(rules.app, name="rules")
@@ -26,9 +27,11 @@ app.add_typer(loop.app, name="loop")
 app.add_typer(effects.app, name="effects")
 app.add_typer(effects.quotes, name="quotes")
 app.add_typer(effects.risks, name="risks")
-runs.register(app)
+daily.register(app)
+enqueue.register(app)
+schedule.register(app)
 app.add_typer(runs.app, name="runs")
-app.add_typer(runs.letters, name="letters")
+app.add_typer(letters.app, name="letters")
 app.add_typer(archive.app, name="archive")
 data.register(app)
 
@@ -36,24 +39,25 @@ data.register(app)
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage, then a code for each failure class."""
     arguments, debug = take_globals(sys.argv[1:] if argv is None else argv)
+    command = typer.main.get_command(app)
     try:
-        app(args=arguments, prog_name="lumen")
-    except LumenError as error:
-        if debug:
-            raise
-        fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+        with command.make_context("lumen", arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted", 130)
     except BrokenPipeError:
         # The reader of a pipe has gone; what is left to print has no taker.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:
+    except TyperException as error:
+        fail(*usage(error))
+    except Exception as error:  # noqa: BLE001 — the outermost line: every error becomes one
         if debug:
-            raise
-        from lumen_workers.pipelines.failures import EXIT_CODES, classify
-
-        fail(f"{type(error).__name__}: {error}; more with --debug", EXIT_CODES[classify(error)])
+            traceback.print_exc()
+        fail(*told(error))
 
 
 def take_globals(argv: Sequence[str]) -> tuple[list[str], bool]:
@@ -68,12 +72,32 @@ def take_globals(argv: Sequence[str]) -> tuple[list[str], bool]:
             debug = True
         elif item == "--home" or item.startswith("--home="):
             value = item[7:] if item.startswith("--home=") else next(items, "")
-            if not value:
+            if not value or value.startswith("--"):
                 fail("--home needs a folder", 2)
             os.environ["LUMEN_HOME"] = value
         else:
             rest.append(item)
     return rest, debug
+
+
+def usage(error: TyperException) -> tuple[str, int]:
+    """A mistake in the command line as one line; where nothing was asked for, the help."""
+    text = error.format_message().strip()
+    if text.startswith("Usage:"):
+        sys.stderr.write(text + "\n")
+        sys.exit(2)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "lumen"
+    return f"{text.rstrip('.')}; `{command} --help` tells more", 2
+
+
+def told(error: Exception) -> tuple[str, int]:
+    """The line and the exit code for an error: ours say what to do, others are told by their class."""
+    if isinstance(error, LumenError):
+        return str(error), error.exit_code
+    from lumen_workers.pipelines.failures import EXIT_CODES, classify
+
+    return f"{type(error).__name__}: {error}; more with --debug", EXIT_CODES[classify(error)]
 
 
 def fail(message: str, code: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lumen_workers.adapters.queue.inline import InlineDispatcher
@@ -27,17 +27,40 @@ def store() -> Iterator[tuple[Settings, Store]]:
 
 
 @contextmanager
-def context(region: str | None = None) -> Iterator[tuple[Context, Callable[[], None]]]:
-    """A context for one region whose messages this process does itself; call the second item to do them."""
+def context(region: str | None = None) -> Iterator[tuple[Context, Callable[[Callable[[], object]], None]]]:
+    """A context for one region whose messages this process does itself.
+
+    The second item does them all; what it is given is called after each. Raises UsageError for an unknown region.
+    """
     from lumen_workers import bootstrap, config
     from lumen_workers.adapters.queue.inline import InlineDispatcher
     from lumen_workers.pipelines.tasks import TASKS
     from lumen_workers.schedule import entries
 
-    settings = config.load(region=region)
+    settings = config.load()
+    if region is not None:
+        settings = config.load(region=settings.check_region(region))
     dispatcher: InlineDispatcher = InlineDispatcher(settings.region)
     ctx = bootstrap.build(settings, dispatcher, entries(settings))
+
+    def drain(after: Callable[[], object]) -> None:
+        def handle(task: str, payload: Mapping[str, Any]) -> None:
+            try:
+                TASKS[task].run(ctx, payload)
+            finally:
+                after()
+
+        dispatcher.drain(handle)
+
     try:
-        yield ctx, lambda: dispatcher.drain(lambda task, payload: TASKS[task].run(ctx, payload))
+        yield ctx, drain
     finally:
         ctx.store.close()
+
+
+def known_loop(rates: dict[str, int], loop: str | None) -> None:
+    """Raises UsageError for a loop that the store does not know; None is every loop."""
+    from lumen_workers.domain.errors import UsageError
+
+    if loop is not None and loop not in rates:
+        raise UsageError(f"unknown loop {loop!r}; this home has: {', '.join(rates)}")

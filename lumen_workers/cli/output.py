@@ -12,15 +12,21 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Loop = Annotated[str | None, typer.Option("--loop", "-l", help="Only this loop.")]
+Region = Annotated[
+    str | None, typer.Option("--region", "-r", help="The region; LUMEN_REGION or the first one, unless given.")
+]
+
+_PIPE_WIDTH = 200
+"""Columns where no terminal says how many it has."""
 
 
 def echo_json(value: Any) -> None:
     """One JSON document, UTF-8 as it is."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table that fits the terminal; ``empty`` when there are no rows."""
+    """A table that fits the terminal; ``empty`` (nothing, where it is "") when there are no rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -32,8 +38,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) 
     for row in rows:
         out.add_row(*(Text(text(cell)) for cell in row))
         count += 1
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(out if count else empty)
+    if not count:
+        sys.stdout.write(f"{empty}\n" if empty else "")
+        return
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    # Captured: rich would end the process by itself when a pipe's reader has gone.
+    with console.capture() as shown:
+        console.print(out)
+    lines = (line.rstrip() if not console.is_terminal else line for line in shown.get().splitlines())
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 def text(value: object) -> str:

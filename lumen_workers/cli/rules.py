@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lumen_workers.cli import open as opened
-from lumen_workers.cli.output import Json, echo_json, signed, table
+from lumen_workers.cli.output import Json, Loop, echo_json, signed, table, text
 
 if TYPE_CHECKING:
     from lumen_workers.domain.records import RuleEvent
@@ -22,7 +23,7 @@ Note = Annotated[str, typer.Option("--note", help="Why.")]
 
 @app.command("list")
 def list_(
-    loop: Annotated[str | None, typer.Option("--loop", "-l", help="Only this loop.")] = None,
+    loop: Loop = None,
     rule: Annotated[str | None, typer.Option("--rule", help="Only this rule.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +67,8 @@ def get(loop: LoopName = "main", as_json: Json = False) -> None:
         )
 
 
-@app.command(name="set")
+# A negative value must not be taken for an option.
+@app.command("set", context_settings={"ignore_unknown_options": True})
 def set_(
     rule: str,
     value: float,
@@ -77,7 +79,7 @@ def set_(
 ) -> None:
     """Change a rule. The effect is computed once the window after the change is complete."""
     with opened.context() as (ctx, _):
-        event = ctx.rules().set(loop, rule, value, actor=actor or getpass.getuser(), note=note)
+        event = ctx.rules().set(loop, rule, value, actor=actor or _me(), note=note)
         _tell([event], as_json)
 
 
@@ -100,7 +102,7 @@ def rollback(
 
     if sum(item is not None for item in (event, to, automatic)) != 1:
         raise UsageError("give one of EVENT, --to TIME and --last-automatic RULE")
-    who = actor or getpass.getuser()
+    who = actor or _me()
     with opened.context() as (ctx, _):
         rules = ctx.rules()
         if event is not None:
@@ -130,10 +132,18 @@ def row(event: RuleEvent) -> dict[str, Any]:
     }
 
 
+def _me() -> str:
+    """The user's name; the number where the machine knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def _tell(events: list[RuleEvent], as_json: bool) -> None:
     if as_json:
         echo_json([row(event) for event in events])
         return
     for event in events:
         change = f"{event.old:g} → {event.new:g} ({signed(event.new - event.old)})"
-        typer.echo(f"{event.event_id}  {event.loop}  {event.rule}: {change}, applied {event.applied_at:%H:%M:%S} UTC")
+        typer.echo(f"{event.event_id}  {event.loop}  {event.rule}: {change}, applied {text(event.applied_at)}")

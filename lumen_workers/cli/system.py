@@ -51,7 +51,7 @@ def stop() -> None:
 
 
 def status(as_json: Json = False) -> None:
-    """What runs, the leases, the loops' freshness, the last runs, the alarms."""
+    """What runs here, how fresh the loops are, the last runs, what is owed, the alarms."""
     from lumen_workers.local.overview import overview
 
     with opened.store() as (settings, store):
@@ -59,13 +59,39 @@ def status(as_json: Json = False) -> None:
     if as_json:
         echo_json(view)
         return
-    typer.echo(f"home {view['home']}  " + (f"running, pid {view['pid']}" if view["pid"] else "not running"))
+    state = f"running, pid {view['pid']}" if view["pid"] else "not running; `lumen run` starts it"
+    typer.echo(f"home {view['home']}: {state}")
     for name, url in view["urls"].items():
         typer.echo(f"  {name}: {url}")
-    table(("process", "pid", "status", "restarts"), (tuple(p.values()) for p in view["processes"]), "")
-    table(("loop", "Hz", "newest sample, seconds ago", "sampled by"), (tuple(x.values()) for x in view["loops"]), "")
-    table(("run", "status", "winner"), (tuple(x.values()) for x in view["runs"]), "No runs yet.")
-    table(("alarm", "since", "detail"), (tuple(x.values()) for x in view["alarms"]), "No alarms.")
+    parts = (
+        (("process", "pid", "status", "restarts"), [tuple(p.values()) for p in view["processes"]], ""),
+        (
+            ("loop", "Hz", "newest sample", "sampled by"),
+            [(x["loop"], x["rate_hz"], _ago(x["newest_s_ago"]), x["sampled_by"]) for x in view["loops"]],
+            "",
+        ),
+        (
+            ("run", "status", "winner"),
+            [(x["run_id"], x["status"], "winner" if x["winner"] else "") for x in view["runs"]],
+            "No runs yet.",
+        ),
+        (("owed", "key", "to be done by", "state"), [tuple(x.values()) for x in view["owed"]], ""),
+        (("alarm", "since", "detail"), [tuple(x.values()) for x in view["alarms"]], "No alarms."),
+    )
+    for columns, rows, empty in parts:
+        if rows or empty:
+            typer.echo("")
+            table(columns, rows, empty)
+
+
+def _ago(seconds: float | None) -> str:
+    """How long ago, in the unit that suits."""
+    if seconds is None:
+        return "none yet"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{seconds:.1f} s ago"
 
 
 def doctor(as_json: Json = False) -> None:

@@ -61,11 +61,14 @@ class Pipeline:
         """The stage called ``name``."""
         return next(stage for stage in self.stages if stage.name == name)
 
+    def before(self, name: str) -> tuple[Stage, ...]:
+        """The stages that come before ``name``."""
+        return self.stages[: self.stages.index(self.stage(name))]
+
     def after(self, name: str) -> Stage | None:
         """The stage behind ``name``, or None at the end."""
-        names = [stage.name for stage in self.stages]
-        position = names.index(name) + 1
-        return self.stages[position] if position < len(names) else None
+        position = len(self.before(name)) + 1
+        return self.stages[position] if position < len(self.stages) else None
 
 
 @dataclass(frozen=True, kw_only=True)

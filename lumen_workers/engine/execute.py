@@ -6,103 +6,143 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
 
-from lumen_workers.domain.errors import BuildError, StoreUnavailable
+from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.runs import Lease, Run, Seal, StageRun, StageStatus
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.keeper import Kept, keep
+from lumen_workers.trust.files import sync_folder
 
 log = logging.getLogger(__name__)
 
 _OUTPUTS = "outputs.json"
+_STALE_S = 48 * 3600
+_MAX_ERROR = 2000
 
 
-def workspace(ctx: Context, run: Run) -> Path:
-    """Where a region builds one revision of one day. Attempts share it: a published stage is not built again."""
-    return ctx.work / f"{run.pipeline}-{run.day:%Y%m%d}.r{run.revision}-{run.region}"
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What the stages of one attempt are built with."""
+
+    pipeline: Pipeline
+    ctx: Context
+    run: Run
+    seal: Seal
+    lease: Lease
+    place: Path
+
+
+def workspace(ctx: Context, run: Run, seal: Seal) -> Path:
+    """Where a region builds what ``seal`` asks for. Attempts share it: a published stage is not built again."""
+    return ctx.work / f"{run.pipeline}-{run.day:%Y%m%d}.r{run.revision}-{run.region}-{seal.digest()[:12]}"
 
 
 def execute(stage: Stage, pipeline: Pipeline, ctx: Context, run: Run, seal: Seal, lease: Lease) -> StageRun:
-    """Run ``stage`` under ``lease``: check needs, build in a staging folder, publish by rename, record the outcome.
+    """Run ``stage`` under ``lease``: provide needs, build in a staging folder, publish by rename, record the outcome.
 
-    A folder that an earlier attempt published is taken as it is, for the same seal gives the same bytes. A stage whose
-    outcome cannot be recorded has not happened: recording is retried until the lease is lost. Raises whatever the
-    stage raises, after it was recorded, and LeaseLost.
+    A folder that an earlier attempt published is taken as it is, for the same seal gives the same bytes; for the same
+    reason a need that is not on this machine is built here. A stage whose outcome cannot be recorded has not happened:
+    recording is retried until the lease is lost. Raises whatever the stage raises, after it was recorded, and
+    LeaseLost.
     """
-    place = workspace(ctx, run)
-    published = {name: place / name for name in stage.needs}
-    for name, folder in published.items():
-        if not (folder / _OUTPUTS).is_file():
-            raise BuildError(f"stage {stage.name} needs {name}, whose folder {folder} is not there")
+    job = _Job(pipeline=pipeline, ctx=ctx, run=run, seal=seal, lease=lease, place=workspace(ctx, run, seal))
     row = StageRun(run_id=run.run_id, name=stage.name, status=StageStatus.RUNNING, started=ctx.store.now())
     began = ctx.clock.monotonic()
     with keep(ctx.store.leases, lease, ctx.lease_ttl, ctx.clock) as kept:
         ctx.store.runs.stage_started(row, lease)
         try:
-            outputs = _read(place / stage.name) or _build(stage, pipeline, ctx, run, seal, place, published, lease)
+            outputs = _provide(job, stage)
         except BaseException as error:
             failed = replace(
                 row,
                 status=StageStatus.FAILED,
                 error_class=ctx.classify(error),
-                error=f"{type(error).__name__}: {error}",
+                error=told(error),
             )
             _record(ctx, failed, began, lease, kept)
             raise
         return _record(ctx, replace(row, status=StageStatus.DONE, outputs=outputs), began, lease, kept)
 
 
-def outputs_of(pipeline: Pipeline, ctx: Context, run: Run) -> dict[str, Outputs]:
-    """What the published stages handed on, by stage."""
-    place = workspace(ctx, run)
-    return {stage.name: out for stage in pipeline.stages if (out := _read(place / stage.name)) is not None}
+def told(error: BaseException) -> str:
+    """An error as one line that any store can hold."""
+    text = " ".join(f"{type(error).__name__}: {error}".replace("\x00", "\ufffd").split())
+    return text if len(text) <= _MAX_ERROR else text[: _MAX_ERROR - 1] + "…"
 
 
-def clear(ctx: Context, run: Run) -> None:
+def clear(ctx: Context, run: Run, seal: Seal) -> None:
     """Remove the workspace of a finished run."""
-    shutil.rmtree(workspace(ctx, run), ignore_errors=True)
+    shutil.rmtree(workspace(ctx, run, seal), ignore_errors=True)
 
 
-def _build(
-    stage: Stage,
-    pipeline: Pipeline,
-    ctx: Context,
-    run: Run,
-    seal: Seal,
-    place: Path,
-    published: Mapping[str, Path],
-    lease: Lease,
-) -> Outputs:
-    staging = place / f".{stage.name}.{lease.epoch}"
+def sweep(ctx: Context) -> int:
+    """Remove what nobody has touched for two days: workspaces of runs that failed or went on elsewhere."""
+    if not ctx.work.is_dir():
+        return 0
+    swept = 0
+    for place in ctx.work.iterdir():
+        try:
+            stale = time.time() - place.lstat().st_mtime > _STALE_S
+        except FileNotFoundError:
+            continue  # another process sweeps too
+        if stale:
+            shutil.rmtree(place, ignore_errors=True)
+            swept += 1
+    return swept
+
+
+def _provide(job: _Job, stage: Stage) -> Outputs:
+    """What ``stage`` handed on: as it was published here, else built, its needs before it."""
+    if (standing := _read(job.place / stage.name)) is not None:
+        return standing
+    needs = {name: _provide(job, job.pipeline.stage(name)) for name in stage.needs}
+    staging = job.place / f".{stage.name}.{job.lease.epoch}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    outputs = stage.run(
-        StageWork(
-            ctx=ctx,
-            run=run,
-            seal=seal,
-            folder=staging,
-            published=published,
-            outputs=outputs_of(pipeline, ctx, run),
-        )
-    )
-    (staging / _OUTPUTS).write_text(json.dumps(dict(outputs), sort_keys=True), encoding="utf-8")
     try:
-        os.replace(staging, place / stage.name)  # noqa: PTH105  (atomic, and refuses a folder that is not empty)
-    except OSError:
-        if (standing := _read(place / stage.name)) is None:
-            raise
-        # Another attempt published first; both come from the same seal.
+        outputs = stage.run(
+            StageWork(
+                ctx=job.ctx,
+                run=job.run,
+                seal=job.seal,
+                folder=staging,
+                published={name: job.place / name for name in needs},
+                outputs=needs,
+            )
+        )
+        (staging / _OUTPUTS).write_text(json.dumps(dict(outputs), sort_keys=True), encoding="utf-8")
+        return _publish(staging, job.place / stage.name) or outputs
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _publish(staging: Path, place: Path) -> Outputs | None:
+    """Rename ``staging`` to ``place``. Where another attempt has published first, what it handed on stands."""
+    _make_durable(staging)
+    try:
+        os.replace(staging, place)  # noqa: PTH105  (atomic, and refuses a folder that is not empty)
+    except OSError:
+        if (standing := _read(place)) is None:
+            raise
         return standing
-    return outputs
+    sync_folder(place.parent)
+    return None
+
+
+def _make_durable(folder: Path) -> None:
+    """A folder that is published is taken as it is, also after the machine has crashed: so its bytes must be there."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with (Path(place) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

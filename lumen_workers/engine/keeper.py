@@ -25,7 +25,7 @@ class Kept:
 
 @contextmanager
 def keep(leases: LeaseStore, lease: Lease, ttl: timedelta, clock: Clock) -> Iterator[Kept]:
-    """Renew ``lease`` every third of ``ttl`` in the background; leaving the block with a lost lease raises LeaseLost.
+    """Renew ``lease`` at once and then every third of ``ttl``; leaving the block with a lost lease raises LeaseLost.
 
     A renewal that the store does not answer is tried again until, by this process's own monotonic clock, the lease
     must be taken to have ended: then it counts as lost. The time runs from before the last renewal was sent.
@@ -35,8 +35,11 @@ def keep(leases: LeaseStore, lease: Lease, ttl: timedelta, clock: Clock) -> Iter
     seconds = ttl.total_seconds()
 
     def renew() -> None:
+        # At once: how long ago the lease was taken is not known here.
         held_since = clock.monotonic()
-        while not done.wait(seconds / 3):
+        pause = 0.0
+        while not done.wait(pause):
+            pause = seconds / 3
             asked = clock.monotonic()
             try:
                 leases.renew(lease, ttl)

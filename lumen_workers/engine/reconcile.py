@@ -30,6 +30,17 @@ def reconcile(ctx: Context, pipelines: Mapping[str, Pipeline]) -> str:
     return f"{requeued} runs revived, {missed} slots fired, {owed} owed rows sent"
 
 
+def take_over(ctx: Context, pipeline: Pipeline, run: Run) -> Run:
+    """The next attempt of an open run of this region that nobody holds now, without waiting; else ``run`` itself.
+
+    For whoever asks for the day by hand. A message that still waits in a queue becomes stale.
+    """
+    lease = ctx.store.leases.get(claim_name(run))
+    if run.status.final or (lease is not None and lease.expires > ctx.store.now()):
+        return run
+    return start(ctx, pipeline, run.day, run.trace_id) if ctx.store.runs.lose(run.run_id) else run
+
+
 def _revive(ctx: Context, pipeline: Pipeline, run: Run) -> bool:
     now = ctx.store.now()
     if run.region != ctx.region or not _abandoned(ctx, run, now) or not ctx.store.runs.lose(run.run_id):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,10 @@ from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import ConfigError
 
 _KEYS = ("run", "every_s", "cron", "regions")
+
+_CRON_TERM = r"(\*(/[1-9]\d*)?|\d+(-\d+(/[1-9]\d*)?)?)"
+_CRON_FIELD = re.compile(rf"{_CRON_TERM}(,{_CRON_TERM})*")
+"""What cronsim and Celery's beat both read, and read alike: numbers, ranges, steps and lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +42,17 @@ class Entry:
 
     def due_before(self, now: datetime) -> datetime:
         """The last due instant at or before ``now`` of a cron entry."""
+        return next(self.back(now))
+
+    def back(self, now: datetime) -> Iterator[datetime]:
+        """The due instants at or before ``now`` of a cron entry, newest first."""
         if self.cron is None:
             raise ValueError(f"{self.name} is not a cron entry")
         local = now.astimezone(self.zone)
         if local.second == 0 and local.microsecond == 0:
             # The reverse search is exclusive; a look from one second later finds `now` itself.
             local = local.replace(second=1)
-        return next(CronSim(self.cron, local, reverse=True))
+        return (due for due in CronSim(self.cron, local, reverse=True) if due <= now)
 
     @property
     def cadence(self) -> str:
@@ -52,12 +61,16 @@ class Entry:
 
 
 def parse(
-    data: Mapping[str, Any], *, known: Collection[str], regions: tuple[str, ...], zone: ZoneInfo, origin: str
+    data: Any, *, known: Collection[str], regions: tuple[str, ...], zone: ZoneInfo, origin: str
 ) -> dict[str, Entry]:
     """The schedule's entries, checked. Raises ConfigError naming ``origin``, the entry and what is allowed."""
-    entries = {}
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{origin}: SCHEDULE is a dict of entries by name, not a {type(data).__name__}")
+    entries: dict[str, Entry] = {}
     for name, row in data.items():
         where = f"{origin}: entry {name!r}"
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"{where}: an entry's name is a text")
         if not isinstance(row, Mapping):
             raise ConfigError(f"{where}: needs a dict with run, every_s or cron, and regions")
         if unknown := [key for key in row if key not in _KEYS]:
@@ -66,11 +79,19 @@ def parse(
             name=name,
             run=_run(where, row.get("run"), known),
             every_s=_every(where, row),
-            cron=_cron(where, row.get("cron"), zone),
+            cron=_cron(where, row["cron"], zone) if "cron" in row else None,
             regions=_regions(where, row.get("regions", "all"), regions),
             zone=zone,
         )
+        _once(where, entries[name], entries)
     return entries
+
+
+def _once(where: str, entry: Entry, entries: Mapping[str, Entry]) -> None:
+    """A region has one entry for a tick: slots are told by it."""
+    for other in entries.values():
+        if other is not entry and other.run == entry.run and (twice := set(other.regions) & set(entry.regions)):
+            raise ConfigError(f"{where}: {other.name!r} runs {entry.run} in {', '.join(sorted(twice))} already")
 
 
 def _run(where: str, value: Any, known: Collection[str]) -> str:
@@ -92,12 +113,15 @@ def _every(where: str, row: Mapping[str, Any]) -> float | None:
     return float(value)
 
 
-def _cron(where: str, value: Any, zone: ZoneInfo) -> str | None:
-    if value is None:
-        return None
+def _cron(where: str, value: Any, zone: ZoneInfo) -> str:
     try:
         if not isinstance(value, str) or len(value.split()) != 5:
             raise CronSimError("needs five fields")
+        for field in value.split():
+            if not _CRON_FIELD.fullmatch(field):
+                raise CronSimError(f"{field!r} is not made of numbers, '*', '-', '/' and ','")
+        if re.search(r"\d", re.sub(r"/\d+", "", value.split()[4])) and "7" in re.findall(r"\d+", value.split()[4]):
+            raise CronSimError("a weekday is 0 (Sunday) to 6")
         next(CronSim(value, datetime(2024, 1, 1, tzinfo=zone)))
     except (CronSimError, StopIteration) as error:
         reason = str(error) or "never due"
@@ -109,5 +133,5 @@ def _regions(where: str, value: Any, regions: tuple[str, ...]) -> tuple[str, ...
     if value == "all":
         return regions
     if isinstance(value, list | tuple) and value and all(region in regions for region in value):
-        return tuple(value)
+        return tuple(dict.fromkeys(value))
     raise ConfigError(f'{where}: regions is "all" or a list of {", ".join(regions)}, not {value!r}')

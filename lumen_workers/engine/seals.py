@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from lumen_workers.domain.clock import day_bounds, day_of, to_us
 from lumen_workers.domain.errors import UsageError
@@ -14,9 +15,9 @@ JOIN_WINDOW = timedelta(minutes=10)
 """A provisional seal older than this is not joined by a further region: the operator wants *today* as it is now."""
 
 
-def parse_day(text: str, now: datetime, ctx: Context) -> date:
-    """``today``, ``yesterday`` or YYYY-MM-DD, in the configured zone. Raises UsageError, also for a day to come."""
-    today = day_of(now, ctx.zone)
+def parse_day(text: str, now: datetime, zone: ZoneInfo) -> date:
+    """``today``, ``yesterday`` or YYYY-MM-DD, in ``zone``. Raises UsageError, also for a day to come."""
+    today = day_of(now, zone)
     if text == "today":
         return today
     if text == "yesterday":
@@ -26,7 +27,7 @@ def parse_day(text: str, now: datetime, ctx: Context) -> date:
     except ValueError:
         raise UsageError(f"day {text!r}: use today, yesterday or YYYY-MM-DD") from None
     if day > today:
-        raise UsageError(f"day {text} has not begun in {ctx.zone.key} (today is {today})")
+        raise UsageError(f"day {text} has not begun in {zone.key} (today is {today})")
     return day
 
 
@@ -81,20 +82,23 @@ def _superseded(ctx: Context, seal: Seal, runs: list[Run], now: datetime, waterm
     return built and _rows(ctx, seal, watermark) != _rows(ctx, seal, seal.watermark)
 
 
-def _rows(ctx: Context, seal: Seal, watermark: Mapping[str, int]) -> list[tuple[str, int, int, int, int, int]]:
-    """How many rows of each kind the day has at ``watermark``, by loop."""
+def _rows(ctx: Context, seal: Seal, watermark: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """How many rows of each kind the day has at ``watermark``, for each loop that has any."""
     store, start, end = ctx.store, seal.start, seal.end
-    return [
-        (
-            loop,
+    found = {}
+    for loop, upto in watermark.items():
+        events = store.rules.events(loop, start=start, end=end, upto=upto)
+        counts = (
             store.samples.count(loop, to_us(start), to_us(end), upto=upto),
-            len(store.rules.events(loop, start=start, end=end, upto=upto)),
+            len(events),
+            sum(event.applied_at is not None for event in events),
             len(store.effects.rows(loop, start=start, end=end, upto=upto)),
             len(store.findings.quotes(loop, start=start, end=end, upto=upto)),
             len(store.findings.risks(loop, start=start, end=end, upto=upto)),
         )
-        for loop, upto in sorted(watermark.items())
-    ]
+        if any(counts):
+            found[loop] = counts
+    return found
 
 
 def _previous_digest(ctx: Context, pipeline: str, day: date) -> str | None:

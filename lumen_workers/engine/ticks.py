@@ -1,12 +1,17 @@
-"""Runs ticks: one slot of one entry in one region once, whoever sends it however often."""
+"""Runs what is scheduled: one slot of one entry in one region once, whoever sends it however often."""
 
 from __future__ import annotations
 
 import logging
 
+from lumen_workers.domain.clock import from_us
+from lumen_workers.domain.errors import NetworkError
 from lumen_workers.engine.context import Context
-from lumen_workers.engine.declare import Tick
+from lumen_workers.engine.declare import Pipeline, Tick
+from lumen_workers.engine.execute import told
+from lumen_workers.engine.flow import start
 from lumen_workers.engine.schedule import Entry
+from lumen_workers.engine.seals import parse_day
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +23,7 @@ def run_tick(ctx: Context, tick: Tick) -> str:
     belongs to the present slot or finds it taken.
     """
     entry = entry_of(ctx, tick.name)
-    if entry is None or ctx.region not in entry.regions:
+    if entry is None:
         return "not scheduled here"
     slot = entry.slot(ctx.store.now())
     if not ctx.store.ticks.claim(entry.name, ctx.region, slot):
@@ -26,12 +31,49 @@ def run_tick(ctx: Context, tick: Tick) -> str:
     try:
         outcome = tick.run(ctx)
     except Exception as error:
-        ctx.store.ticks.finish(entry.name, ctx.region, slot, f"failed: {type(error).__name__}: {error}"[:500])
+        ctx.store.ticks.finish(entry.name, ctx.region, slot, f"failed: {told(error)}"[:500])
         raise
     ctx.store.ticks.finish(entry.name, ctx.region, slot, outcome)
     return outcome
 
 
+def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
+    """Start ``pipeline`` for the day that the present slot closes: the calendar day before it.
+
+    The slot is claimed once the run is written, for a claim that nothing follows would leave the day unbuilt. Two that
+    start at once write one run. What fails for good is noted, with an alarm, and not tried again every few seconds.
+    """
+    entry = entry_of(ctx, pipeline.name)
+    if entry is None:
+        return "not scheduled here"
+    slot = entry.slot(ctx.store.now())
+    if has_run(ctx, entry, slot):
+        return "this slot has run"
+    day = parse_day("yesterday", from_us(slot), ctx.zone)
+    try:
+        outcome = start(ctx, pipeline, day, trace_id).run_id
+    except NetworkError:
+        raise
+    except Exception as error:
+        detail = f"{pipeline.name} of {day} was not started in {ctx.region}: {told(error)}"
+        ctx.store.notices.raise_alarm(f"start/{pipeline.name}/{day}/{ctx.region}", "not_started", "crit", detail)
+        _close(ctx, entry, slot, f"failed: {told(error)}"[:500])
+        raise
+    _close(ctx, entry, slot, outcome)
+    return outcome
+
+
+def has_run(ctx: Context, entry: Entry, slot: int) -> bool:
+    """Whether this slot or a later one was claimed in this region."""
+    states = ctx.store.ticks.states()
+    return any((s.entry, s.region) == (entry.name, ctx.region) and s.slot >= slot for s in states)
+
+
 def entry_of(ctx: Context, run: str) -> Entry | None:
-    """The schedule's entry for a tick or pipeline."""
-    return next((entry for entry in ctx.schedule.values() if entry.run == run), None)
+    """This region's entry for a tick or pipeline."""
+    return next((entry for entry in ctx.schedule.values() if entry.run == run and ctx.region in entry.regions), None)
+
+
+def _close(ctx: Context, entry: Entry, slot: int, outcome: str) -> None:
+    if ctx.store.ticks.claim(entry.name, ctx.region, slot):
+        ctx.store.ticks.finish(entry.name, ctx.region, slot, outcome)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, Final
 
-from lumen_workers.local import guard
+from lumen_workers.worker import guard
 
 StopStep = tuple[signal.Signals, float]
 """A signal, and the seconds to wait for the end before the next step. After the last comes SIGKILL for the group."""

@@ -14,7 +14,7 @@ from typing import Final, TextIO
 
 from lumen_workers.domain.clock import SystemClock, iso
 from lumen_workers.domain.errors import DependencyError, EnvironmentFault, LumenError
-from lumen_workers.local import guard
+from lumen_workers.worker import guard
 from lumen_workers.local.instance import make_dir
 from lumen_workers.local.logs import LogFile, Terminal, log_name
 from lumen_workers.local.process import Child, ProcessSpec, RestartPolicy, Status

@@ -8,14 +8,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lumen_workers.domain.clock import from_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline, Tick
 from lumen_workers.engine.flow import CROSS_VERIFY, advance, stage_task, start
 from lumen_workers.engine.seals import parse_day
-from lumen_workers.engine.ticks import entry_of, run_tick
+from lumen_workers.engine.ticks import run_slot, run_tick
 from lumen_workers.pipelines.crosscheck import cross_verify
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
 from lumen_workers.pipelines.ticks import TICKS
@@ -76,18 +75,9 @@ class Task:
 def _start(pipeline: Pipeline) -> Callable[[Context, StartMessage], str]:
     def handle(ctx: Context, message: StartMessage) -> str:
         if message.day is not None:
-            day = parse_day(message.day, ctx.store.now(), ctx)
+            day = parse_day(message.day, ctx.store.now(), ctx.zone)
             return start(ctx, pipeline, day, message.trace_id).run_id
-        entry = entry_of(ctx, pipeline.name)
-        if entry is None or ctx.region not in entry.regions:
-            return "not scheduled here"
-        slot = entry.slot(ctx.store.now())
-        if not ctx.store.ticks.claim(entry.name, ctx.region, slot):
-            return "this slot has run"
-        closed = parse_day("yesterday", from_us(slot), ctx)
-        outcome = start(ctx, pipeline, closed, message.trace_id).run_id
-        ctx.store.ticks.finish(entry.name, ctx.region, slot, outcome)
-        return outcome
+        return run_slot(ctx, pipeline, message.trace_id)
 
     return handle
 

@@ -1,12 +1,16 @@
-"""Beat: plain Celery beat, except that it does not feed a lane that nobody empties."""
+"""Beat: plain Celery beat, which agrees with the slots and does not feed a lane that nobody empties."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.schedules import BaseSchedule, schedstate
 from celery.utils.log import get_logger
-from kombu.exceptions import ChannelError
+from kombu.exceptions import ChannelError, OperationalError
+
+from lumen_workers.engine.schedule import Entry
 
 log = get_logger(__name__)
 
@@ -14,17 +18,44 @@ DEPTH_CAP = 20
 """Messages that may wait in a lane. A tick looks at the clock when it runs, so a backlog is worth nothing."""
 
 
-class LaneScheduler(Scheduler):  # type: ignore[misc]  # Celery ships no types
+class CronSchedule(BaseSchedule):  # type: ignore[misc]  # Celery ships no types
+    """A cron entry, due when its slots say so: Celery's own crontab reads some expressions otherwise."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+    def is_due(self, last_run_at: datetime) -> tuple[bool, float]:
+        """Whether a slot has begun since ``last_run_at``, and the seconds until the next."""
+        now: datetime = self.now()
+        due = self.entry.due_before(now) > last_run_at
+        return schedstate(due, (self.entry.due_after(now) - now).total_seconds())  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<cron: {self.entry.cadence}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CronSchedule) and other.entry == self.entry
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class LaneScheduler(Scheduler):  # type: ignore[misc]
     """Keeps no state of its own: slots in the store tell what has run, so a restart or a second beat is harmless."""
 
-    def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        """Send ``entry`` unless its lane is full. What cannot be sent is not sent later: the next slot comes anyway."""
         queue = entry.options["queue"]
-        if (waiting := self._depth(queue)) >= DEPTH_CAP:
-            log.warning("%s: %d messages wait in %s, not sent", entry.name, waiting, queue)
-            if advance:
-                self.reserve(entry)
-            return None
-        return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+        away = (*self.connection.connection_errors, *self.connection.channel_errors, OperationalError, SchedulingError)
+        try:
+            if (waiting := self._depth(queue)) >= DEPTH_CAP:
+                log.warning("%s: %d messages wait in %s, not sent", entry.name, waiting, queue)
+                return
+            self.apply_async(entry, producer=producer, advance=False)
+        except away as error:
+            log.error("%s: not sent: %s", entry.name, error)
+        else:
+            log.info("%s sent to %s", entry.name, queue)
 
     def _depth(self, queue: str) -> int:
         try:

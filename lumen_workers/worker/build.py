@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from celery.schedules import crontab, schedule
+from celery.schedules import schedule
 
 from lumen_workers.config import Settings
 from lumen_workers.engine.schedule import Entry
 from lumen_workers.pipelines.tasks import TASKS, task_of
 from lumen_workers.schedule import entries
 from lumen_workers.worker import signals, tasks
+from lumen_workers.worker.beat import CronSchedule
 
 VISIBILITY_S = 12 * 3600
 """Far above every hard time limit: recovery comes from leases; an early redelivery would repeat a task for ever."""
-
-HARD_LIMIT_S = 1800
 
 
 def build_app(settings: Settings) -> Celery:
@@ -34,6 +33,7 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url or "memory://",
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_S,
             "socket_timeout": 10,
@@ -51,7 +51,10 @@ def options(settings: Settings) -> dict[str, Any]:
         "task_routes": [_route(settings.region)],
         "task_send_sent_event": True,
         "worker_send_task_events": True,
+        "worker_consumer": "lumen_workers.worker.consumer:LaneConsumer",
         "worker_prefetch_multiplier": 1,
+        # A niced child on a busy machine needs more than the four seconds after which it would be replaced.
+        "worker_proc_alive_timeout": 60,
         "worker_soft_shutdown_timeout": 5,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "enable_utc": True,
@@ -75,7 +78,7 @@ def beat_entries(found: dict[str, Entry], region: str) -> dict[str, dict[str, An
     return {
         entry.name: {
             "task": task_of(entry.run).name,
-            "schedule": crontab.from_string(entry.cron) if entry.cron else schedule(entry.every_s),
+            "schedule": CronSchedule(entry) if entry.cron else schedule(entry.every_s),
             "options": {"queue": f"{region}.{task_of(entry.run).lane}", "retry": False},
         }
         for entry in found.values()

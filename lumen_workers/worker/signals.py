@@ -1,17 +1,21 @@
-"""Celery's signals: a sampler that hands over, messages that nobody knows."""
+"""Celery's signals: children that die with their parent, a sampler that hands over, messages that nobody understands."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import Any
 
 from celery import Celery, signals
+from celery.apps.worker import install_worker_int_handler
+from celery.platforms import EX_OK
 
+from lumen_workers import bootstrap
 from lumen_workers.config import Settings
-from lumen_workers.worker import process
-from lumen_workers.worker.tasks import refuse
+from lumen_workers.domain.errors import LumenError
+from lumen_workers.worker import logs, process
+from lumen_workers.worker.guard import die_with_parent
+from lumen_workers.worker.letters import contents, refuse
 
 log = logging.getLogger(__name__)
 
@@ -19,16 +23,44 @@ log = logging.getLogger(__name__)
 def connect(app: Celery, settings: Settings) -> None:
     """Connect the handlers for ``app``'s process."""
 
+    def child(**_: Any) -> None:
+        die_with_parent()
+
+    def logger_made(logger: logging.Logger, loglevel: int, **_: Any) -> None:
+        logs.set_up(logger, loglevel, settings.region, settings.env.lane)
+
+    def ready(sender: Any, **_: Any) -> None:
+        # Celery's worker ends with code 1 after SIGINT, even when it has finished all in order.
+        install_worker_int_handler(sender.controller, exitcode=EX_OK)
+
     def shutting_down(sig: str, **_: Any) -> None:
         # SIGTERM: this worker is being replaced, so sampling goes on until a successor has it. SIGINT: stop now.
+        # Only a process that works on its own threads has a context here: in a prefork worker the children have it.
         ctx = process.current()
-        if ctx is None or os.environ.get("LUMEN_LANE") != "sampler":
-            return
-        lane = ctx.lane()
-        threading.Thread(target=lane.drain if sig == "SIGTERM" else lane.stop, name="lane end", daemon=True).start()
+        if ctx is not None:
+            lane = ctx.lane()
+            threading.Thread(target=lane.drain if sig == "SIGTERM" else lane.stop, name="lane end", daemon=True).start()
 
-    def unknown(message: Any, exc: Exception, name: str, **_: Any) -> None:
-        refuse(process.context(app, settings), name, f"unknown task: {exc}", {"body": str(message.body)})
+    def unknown(message: Any, name: str, **_: Any) -> None:
+        keep(message, name, "unknown task")
 
+    def rejected(message: Any, exc: Exception | None, **_: Any) -> None:
+        keep(message, str(message.headers.get("task")), f"{type(exc).__name__}: {exc}")
+
+    def keep(message: Any, name: str, reason: str) -> None:
+        """Write a letter, through a store of its own: none may be open where pool children are forked."""
+        try:
+            store = bootstrap.store_of(settings)
+            try:
+                refuse(store, settings.region, name, reason, contents(message))
+            finally:
+                store.close()
+        except LumenError as error:
+            log.error("%s: refused (%s), but no letter was written: %s", name, reason, error)
+
+    signals.worker_process_init.connect(child, weak=False)
+    signals.after_setup_logger.connect(logger_made, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
     signals.task_unknown.connect(unknown, weak=False)
+    signals.task_rejected.connect(rejected, weak=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,46 +13,52 @@ from lumen_workers.config import Settings
 from lumen_workers.domain.errors import LeaseLost, LumenError, UsageError
 from lumen_workers.engine.context import Context
 from lumen_workers.pipelines.tasks import TASKS, Task
+from lumen_workers.worker import logs
+from lumen_workers.worker.letters import refuse
 from lumen_workers.worker.process import context
 
 log = logging.getLogger(__name__)
+
+SOFT_LIMIT_S = 1740
+HARD_LIMIT_S = 1800
 
 
 def register(app: Celery, settings: Settings) -> None:
     """Make every task known to ``app``."""
     for task in TASKS.values():
-        limits = {} if task.lane == "sampler" else {"time_limit": 1800, "soft_time_limit": 1740}
-        # `throws`: our own errors are logged as one line, without a traceback.
-        app.task(name=task.name, typing=False, throws=(LumenError,), **limits)(_body(app, settings, task))
+        # Threads cannot be ended from outside; a burst ends by itself.
+        limits = {} if task.lane == "sampler" else {"time_limit": HARD_LIMIT_S, "soft_time_limit": SOFT_LIMIT_S}
+        # `throws`: our own errors are logged by `perform`, as one line.
+        app.task(name=task.name, bind=True, typing=False, throws=(LumenError,), **limits)(_body(app, settings, task))
 
 
 def _body(app: Celery, settings: Settings, task: Task) -> Callable[..., str]:
-    def run(*args: Any, **payload: Any) -> str:
-        return perform(context(app, settings), task, args, payload)
+    def run(celery_task: Any, /, *args: Any, **payload: Any) -> str:
+        # Without a trace id the message's own id serves, so that the same message delivered again is known again.
+        trace_id = payload.get("trace_id", str(celery_task.request.id).replace("-", ""))
+        return perform(context(app, settings), task, args, {"trace_id": trace_id, **payload})
 
     return run
 
 
 def perform(ctx: Context, task: Task, args: tuple[Any, ...], payload: Mapping[str, Any]) -> str:
-    """Do one message. What is not valid is refused, recorded and never retried."""
+    """Do one message; returns and logs what came of it. What is not valid is refused, recorded and never retried."""
+    trace_id = payload.get("trace_id")
+    token = logs.trace.set(trace_id if isinstance(trace_id, str) else None)
+    began = time.monotonic()
     try:
         if args:
             raise UsageError(f"{task.name} takes keyword arguments only")
         outcome = task.run(ctx, payload)
     except UsageError as error:
-        refuse(ctx, task.name, str(error), {"args": args, "kwargs": payload})
+        refuse(ctx.store, ctx.region, task.name, str(error), {"args": args, "kwargs": payload})
         return f"refused: {error}"
     except LeaseLost as error:
-        log.warning("%s: fenced: %s", task.name, error)
-        return f"fenced: {error}"
-    log.info("%s: %s", task.name, outcome)
+        outcome = f"fenced: {error}"
+    except LumenError as error:
+        log.error("%s failed in %.2f s: %s: %s", task.name, time.monotonic() - began, error.code, error)
+        raise
+    finally:
+        logs.trace.reset(token)
+    log.info("%s in %.2f s: %s", task.name, time.monotonic() - began, outcome)
     return outcome
-
-
-def refuse(ctx: Context, task: str, reason: str, payload: Mapping[str, Any]) -> None:
-    """Keep a message that will not be done."""
-    log.warning("%s: refused: %s", task, reason)
-    kwargs = payload.get("kwargs")
-    trace = kwargs.get("trace_id") if isinstance(kwargs, Mapping) else None
-    text = json.dumps(payload, default=str, ensure_ascii=False)[:10_000]
-    ctx.store.notices.refuse(task, ctx.region, reason, text, trace if isinstance(trace, str) else None)

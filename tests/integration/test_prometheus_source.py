@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -179,6 +182,34 @@ def test_a_peer_that_goes_away_and_comes_back(tmp_path: Path) -> None:
         assert len(source.read(time.time_ns() // 1000 + 1, 0.0)) == 0
     finally:
         source.close()
+
+
+def test_a_peer_that_drips_is_given_up(tmp_path: Path) -> None:
+    """Every piece comes in time, the whole never does."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            while not stop.is_set():
+                connection, _ = server.accept()
+                with connection, suppress(OSError):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                    while not stop.wait(0.02):
+                        connection.sendall(b"#")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        source = opened(
+            f"http://127.0.0.1:{server.getsockname()[1]}", {"signals": same("m"), "timeout_s": 0.2}, tmp_path
+        )
+        try:
+            eventually(lambda: source.problems().get("unreachable"), "the end of patience")
+        finally:
+            stop.set()
+            with suppress(OSError):
+                socket.create_connection(server.getsockname(), 1).close()
+            thread.join()
+            source.close()
 
 
 def test_a_value_that_waited_is_outdated(tmp_path: Path) -> None:

@@ -56,13 +56,16 @@ def query_values(answer: Any) -> list[float]:
 
 
 def scaled(options: SeriesOptions, values: list[float]) -> float | None:
-    """The signal in [0, 1]; None when there is no value or the joined value is not finite."""
-    if not values:
+    """The signal in [0, 1]; None when there is no value, or one is not finite, or the joined one is not."""
+    if not values or not all(map(math.isfinite, values)):
         return None
-    value = _COMBINE[options.combine](values) * options.scale + options.offset
+    try:
+        value = _COMBINE[options.combine](values) * options.scale + options.offset
+    except OverflowError:
+        return None
     if not math.isfinite(value):
         return None
-    return (min(max(value, options.min), options.max) - options.min) / (options.max - options.min)
+    return min(max((value - options.min) / (options.max - options.min), 0.0), 1.0)
 
 
 class MetricSignal:

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from support.processes import eventually, gone
 
-from lumen_workers.local import guard
+from lumen_workers.worker import guard
 
 Supervise = Callable[[str], "subprocess.Popen[str]"]
 
 # A worker with a forked child, as Celery's prefork pool has; both deaf to polite requests.
 WORKER = """
 import os, signal, sys, time
-from lumen_workers.local.guard import die_with_parent
+from lumen_workers.worker.guard import die_with_parent
 parent = os.getpid()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:

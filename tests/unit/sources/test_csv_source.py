@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import psutil
@@ -86,6 +87,8 @@ def test_a_backlog_comes_in_bounded_pieces(tmp_path: Path) -> None:
     write(tmp_path, HEADER, *(row(n) for n in range(30_000)))
     source = opened(tmp_path)
     eventually(lambda: len(source._blocks) >= csv_file._WAITING, "the read-ahead is full")
+    time.sleep(0.1)
+    assert len(source._blocks) == csv_file._WAITING
     sizes: list[int] = []
 
     def tick() -> bool:

@@ -163,6 +163,26 @@ def test_a_restart_reads_the_new_end_of_a_long_file_only(tmp_path: Path, monkeyp
     assert [(refused.line_no, refused.reason) for refused in r.refused] == [(old + new + 2, "fields")]
 
 
+def test_a_restart_does_not_refuse_again_what_stands_before_a_stored_row(tmp_path: Path) -> None:
+    r = Rig(tmp_path)
+    r.write("\n".join([HEADER, row(1), "bad", row(2), "worse", row(3), ""]).encode())
+    r.begin(at(2))
+    r.drain()
+    r.follower.close()
+    assert r.got == [at(3)]
+    assert [(refused.line_no, refused.line) for refused in r.refused] == [(5, "worse")]
+
+
+def test_a_stray_old_row_at_the_end_hides_no_new_ones(tmp_path: Path) -> None:
+    r = Rig(tmp_path)
+    r.write((HEADER + "\n" + "".join(row(n) + "\n" for n in [*range(5_000), 7])).encode())
+    r.begin(at(99))
+    r.drain()
+    r.follower.close()
+    assert r.got == [at(n) for n in range(100, 5_000)]
+    assert r.reasons() == ["out_of_order"]
+
+
 def test_a_file_of_later_rows_only_is_read_whole(tmp_path: Path) -> None:
     r = Rig(tmp_path)
     r.write((HEADER + "\n" + "".join(row(n) + "\n" for n in range(5, 5_000))).encode())
@@ -219,3 +239,17 @@ def test_a_rewritten_file_is_noticed_though_it_is_longer(tmp_path: Path) -> None
     r.follower.close()
     assert r.got == [at(n) for n in (1, 2, 3, 4, 5, 6)]
     assert r.refused == []
+
+
+def test_a_row_written_to_the_old_file_after_the_rotation_is_not_missed(tmp_path: Path) -> None:
+    r = Rig(tmp_path)
+    r.write("\n".join([HEADER, row(1), ""]).encode())
+    r.drain()
+    old = r.path.rename(tmp_path / "metrics.csv.1")
+    r.write("\n".join([HEADER, row(3), ""]).encode())
+    r.poll()
+    with old.open("a") as file:
+        file.write(row(2) + "\n")
+    r.drain()
+    r.follower.close()
+    assert r.got == [at(1), at(2), at(3)]

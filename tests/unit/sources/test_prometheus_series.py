@@ -54,6 +54,8 @@ def test_scale_offset_and_range() -> None:
     assert scaled(options, []) is None
     for value in (math.nan, math.inf, -math.inf):
         assert scaled(options, [value]) is None
+    assert scaled(options, [math.inf, -math.inf]) is None
+    assert scaled(options, [1e308, 1e308]) is None
 
 
 @given(st.lists(st.floats(), max_size=5), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))

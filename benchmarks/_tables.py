@@ -1,0 +1,162 @@
+"""Put measured figures into the pages: every block between ``<!-- figures:NAME -->`` and ``<!-- /figures -->``.
+
+Usage: _tables.py FIGURES.json      (what ``make bench`` prints; a benchmark that it lacks leaves its block as it is)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.S)
+
+
+def day(found: Mapping[str, Any]) -> str:
+    """The day's pipeline, by stage."""
+    made, prepared, run = found["sqlite"]["made"], found["sqlite"]["prepared"], found["sqlite"]["median"]
+    rows = [(f"`{stage}`", f"{seconds:.2f} s") for stage, seconds in run["stages"].items()]
+    rows += [
+        ("all five stages", f"**{run['seconds']:.1f} s**"),
+        ("the command, from its start to its end", f"{run['process_s']:.1f} s ({run['cpu_s']:.1f} s of processor)"),
+        ("highest resident memory", f"**{run['peak_mib']:.0f} MiB**"),
+    ]
+    about = (
+        f"`lumen daily` on {prepared['samples']:,} samples, {prepared['events']} events and effects, "
+        f"{prepared['quotes']} quotes and {prepared['risks']} risks in SQLite ({prepared['store_mib']:.0f} MiB); it "
+        f"makes a bundle of {made['bundle_mib']:.1f} MiB and a PDF of {made['pdf_kib']} KiB. "
+        f"The middle one of {len(found['sqlite']['runs'])} runs."
+    )
+    return f"{about}\n\n{table(('', 'figure'), rows)}"
+
+
+def startup(found: Mapping[str, Any]) -> str:
+    """`lumen --help`, and the kinds of processes."""
+    about = (
+        f"`lumen --help` takes **{found['help_s']:.2f} s** (an interpreter that does nothing: "
+        f"{found['bare_python_s']:.3f} s). From the first import until a process is ready for work, medians of "
+        f"{found['runs']} starts:"
+    )
+    rows = [
+        (
+            name,
+            f"{kind['seconds']:.2f} s",
+            kind["modules"],
+            f"{kind['peak_mib']:.0f} MiB",
+            ", ".join(kind["big_packages"]),
+        )
+        for name, kind in found["processes"].items()
+    ]
+    return f"{about}\n\n{table(('process', 'ready after', 'modules', 'memory', 'big packages among them'), rows)}"
+
+
+def sampler(found: Mapping[str, Any]) -> str:
+    """Missing ticks and lateness around hand-overs."""
+    run = found["sampler"]
+    main, demo = run["main"], run["demo"]
+    about = (
+        f"Two loops at 5 Hz for {run['seconds']:.0f} s, {run['cores_busy']} cores kept busy by endless loops at the "
+        f"sampler's priority, leases of {run['lease_s']} s ({run['lease_s'] * 5} ticks)."
+    )
+    happened = {
+        "sigterm": "a worker gets SIGTERM, another one is there",
+        "sigkill": "a worker gets SIGKILL, another one is there",
+        "sigkill_restart": "the only worker gets SIGKILL and is started again after 1 s",
+        "elsewhere": "all the rest of the time",
+    }
+    missed = [(text, main["missing"][name], demo["missing"][name]) for name, text in happened.items()]
+    missed.append(("of ticks in all", f"{main['ticks']:,}", f"{demo['ticks']:,}"))
+    late = [
+        (name, found["n"], *(f"{found[key]:.1f} ms" for key in ("p50", "p99", "max")))
+        for name, found in (
+            ("the whole time", main["lateness_ms"]),
+            ("without 30 s after each event and start", main["lateness_quiet_ms"]),
+        )
+    ]
+    return (
+        f"{about}\n\n{table(('missing ticks', '`main`', '`demo`'), missed)}\n\n"
+        f"{table(('lateness of `main`', 'ticks', 'p50', 'p99', 'largest'), late)}"
+    )
+
+
+def store(found: Mapping[str, Any]) -> str:
+    """Samples in and out, both databases."""
+    kinds = {name: found[name] for name in ("sqlite", "postgresql") if found[name] is not None}
+    names = next(iter(kinds.values()))
+    rows = [(name.replace("_", " "), *(f"{kind[name]:,}" for kind in kinds.values())) for name in names]
+    return table(("", *kinds), rows)
+
+
+def effects(found: Mapping[str, Any]) -> str:
+    """The tracker beside a mask loop."""
+    rows = [
+        (
+            f"{size['samples']:,}",
+            f"{size['lumen']['seconds']:.2f} s",
+            f"{size['lumen']['peak_mb']:.0f} MiB",
+            f"{size['pandas_mask']['seconds']:,.1f} s",
+            f"{size['pandas_mask']['peak_mb']:,.0f} MiB",
+            f"{size['times_faster']:,.0f}",
+        )
+        for size in found["effects"]
+    ]
+    return table(("samples stored", "1,000 effects", "memory", "mask loop", "its memory", "times faster"), rows)
+
+
+RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "day": day,
+    "effects": effects,
+    "sampler": sampler,
+    "startup": startup,
+    "store": store,
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def origin(name: str, started: str, machine: Mapping[str, Any]) -> str:
+    """When, where and how a benchmark was run."""
+    kernel = re.sub(r"(\d+\.\d+).*", r"\1", str(machine["system"]))
+    return (
+        f'Measured {started[:10]} with `make bench ARGS="{name}"` on {machine["cpu"]}, {machine["cores"]} cores, '
+        f"{machine['memory_gib']:.0f} GiB, {kernel}, Python {machine['python']}, SQLite {machine['sqlite']}."
+    )
+
+
+def fill(page: str, figures: Mapping[str, Any]) -> str:
+    """The page with each block renewed whose benchmark is among the figures."""
+
+    def renewed(match: re.Match[str]) -> str:
+        name = match[2]
+        found = figures["results"].get(name)
+        if found is None:
+            return match[0]
+        return f"{match[1]}{RENDER[name](found)}\n\n{origin(name, figures['started'], found['machine'])}\n{match[3]}"
+
+    return BLOCK.sub(renewed, page)
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1:
+        sys.stderr.write((__doc__ or "").strip() + "\n")
+        return 2
+    figures = json.loads(Path(arguments[0]).read_text("utf-8"))
+    for path in sorted(DOCS.glob("*.md")):
+        before = path.read_text("utf-8")
+        after = fill(before, figures)
+        if after != before:
+            path.write_text(after, "utf-8", newline="\n")
+            sys.stderr.write(f"{path.name} renewed\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

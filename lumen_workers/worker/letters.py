@@ -1,0 +1,38 @@
+"""Letters: messages that will not be done. What came is kept in the store; it is never tried again by itself."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lumen_workers.domain.ports import Store
+
+log = logging.getLogger(__name__)
+
+_TRACE = re.compile(r"[0-9a-f]{32}")
+_LIMIT = 10_000
+"""Characters of a payload that are kept."""
+
+
+def refuse(store: Store, region: str, task: str, reason: str, payload: Mapping[str, Any]) -> None:
+    """Keep one message. Its trace id is taken from the keyword arguments, if it is one."""
+    log.warning("%s: refused: %s", task, reason)
+    kwargs = payload.get("kwargs")
+    trace = kwargs.get("trace_id") if isinstance(kwargs, Mapping) else None
+    known = isinstance(trace, str) and _TRACE.fullmatch(trace)
+    text = json.dumps(payload, default=str, ensure_ascii=False)[:_LIMIT]
+    store.notices.refuse(task[:200], region, reason[:1000], text, trace if known else None)
+
+
+def contents(message: Any) -> dict[str, Any]:
+    """A broker message that was not understood, as far as it can be shown."""
+    body = message.body
+    shown: dict[str, Any] = {
+        "content_type": message.content_type,
+        "body": body.decode("utf-8", "backslashreplace") if isinstance(body, bytes) else str(body),
+    }
+    trace = message.headers.get("lumen_trace_id")
+    return {**shown, "kwargs": {"trace_id": trace}} if trace else shown

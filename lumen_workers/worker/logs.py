@@ -1,0 +1,37 @@
+"""What a process's log looks like: one line a task, with region, lane and the trace id of the work."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextvars import ContextVar
+
+trace: ContextVar[str | None] = ContextVar("trace", default=None)
+"""The trace id of the message that this thread works on."""
+
+# Their lines on every message ("received", "succeeded in …") say what ours says.
+_QUIET = ("celery.worker.strategy", "celery.app.trace")
+
+
+class Line(logging.Formatter):
+    """``2026-01-31T00:05:00.123Z INFO us-west-2/jobs 0af765…: text``, UTC."""
+
+    converter = time.gmtime
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"%(asctime)s %(levelname)s {place}%(work)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        found = trace.get()
+        record.work = f" {found}" if found else ""
+        return super().format(record)
+
+
+def set_up(logger: logging.Logger, level: int, region: str, lane: str | None) -> None:
+    """Give the root logger's handlers our lines; Celery's own line for each message shows at DEBUG only."""
+    for handler in logger.handlers:
+        handler.setFormatter(Line(f"{region}/{lane}" if lane else region))
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(level if level <= logging.DEBUG else logging.WARNING)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sys
 import traceback
@@ -39,6 +41,8 @@ data.register(app)
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage, then a code for each failure class."""
     arguments, debug = take_globals(sys.argv[1:] if argv is None else argv)
+    # What is worth a line for people is printed; the log is for whoever looks for the cause of something.
+    logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL + 1)
     command = typer.main.get_command(app)
     try:
         with command.make_context("lumen", arguments) as context:
@@ -82,13 +86,13 @@ def take_globals(argv: Sequence[str]) -> tuple[list[str], bool]:
 
 def usage(error: TyperException) -> tuple[str, int]:
     """A mistake in the command line as one line; where nothing was asked for, the help."""
-    text = error.format_message().strip()
+    text = error.format_message().strip().rstrip(".")
     if text.startswith("Usage:"):
         sys.stderr.write(text + "\n")
         sys.exit(2)
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "lumen"
-    return f"{text.rstrip('.')}; `{command} --help` tells more", 2
+    return f"{text}{'' if text.endswith('?') else ';'} `{command} --help` tells more", 2
 
 
 def told(error: Exception) -> tuple[str, int]:
@@ -97,7 +101,12 @@ def told(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     from lumen_workers.pipelines.failures import EXIT_CODES, classify
 
-    return f"{type(error).__name__}: {error}; more with --debug", EXIT_CODES[classify(error)]
+    code = EXIT_CODES[classify(error)]
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "more with --debug"
+        return f"{where}{error.strerror}; {mend}", code
+    return f"{type(error).__name__}: {error}; more with --debug", code
 
 
 def fail(message: str, code: int) -> None:

@@ -30,7 +30,7 @@ def run(
     duration: Annotated[float | None, typer.Option("--duration", min=1, help="Stop after so many seconds.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Jobs at once in a region.")] = 2,
     flower: Annotated[
-        int | None, typer.Option("--flower-port", help="Flower's port; a free one, unless given.")
+        int | None, typer.Option("--flower-port", min=0, max=65_535, help="Flower's port; a free one, unless given.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Logs to files only.")] = False,
 ) -> None:

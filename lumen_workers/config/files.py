@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ids import NAME_RE, REGION_RE
@@ -18,29 +18,53 @@ from lumen_workers.domain.signals import RATES_HZ
 class Strict(BaseModel):
     """Base of all file models."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads ``1e-3`` (without a point) as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
+        raise ValueError(f"{', '.join(twice)} stands twice")
+    return values
+
+
+Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
 LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
+Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(_unique)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class LumenFile(Strict):
     """``configs/lumen.yaml``."""
 
-    regions: Annotated[tuple[RegionName, ...], Field(min_length=1)] = ("ap-northeast-2", "us-west-2")
+    regions: Regions = ("ap-northeast-2", "us-west-2")
     zone: str = "Asia/Seoul"
     locale: Literal["en", "ko"] = "en"
     peers: dict[RegionName, Fingerprint] = {}
+
+    @model_validator(mode="after")
+    def _known_peers(self) -> Self:
+        if unknown := [region for region in self.peers if region not in self.regions]:
+            raise ValueError(f"peers: unknown region {unknown[0]}; the regions are {', '.join(self.regions)}")
+        return self
 
 
 class RuleFile(Strict):
     """A rule's bounds and its value before the first change."""
 
-    initial: float = Field(allow_inf_nan=False)
-    min: float = Field(allow_inf_nan=False)
-    max: float = Field(allow_inf_nan=False)
+    initial: Number
+    min: Number
+    max: Number
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -81,6 +105,12 @@ class ArchiveOptions(Strict):
     tar_compression: Literal["gz", "xz"] = "gz"
     checksum: Literal["sha256"] = "sha256"
 
+    @model_validator(mode="after")
+    def _some_form(self) -> Self:
+        if not (self.include_plain_copy or self.make_tarball):
+            raise ValueError("include_plain_copy and make_tarball are both off; turn one on")
+        return self
+
 
 class ArchiveMeta(Strict):
     """Words in the manifest."""
@@ -104,7 +134,11 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a plain word", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
@@ -144,21 +178,43 @@ def explain(
             close = difflib.get_close_matches(str(item["loc"][-1]), known, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
             lines.append(f"{key}: unknown key{hint} (known: {', '.join(known)})")
+        elif item["type"] == "model_type":
+            known = sorted(_keys_at(model, item["loc"]))
+            lines.append(f"{key}: needs keys and their values (known: {', '.join(known)}), not {item['input']!r:.100}")
         else:
-            shown = "" if isinstance(item["input"], dict) else f", not {item['input']!r}"
-            lines.append(f"{key}: {item['msg'].removeprefix('Value error, ')}{shown}")
+            allowed = _range_at(model, item["loc"]) or item["msg"].removeprefix("Value error, ")
+            shown = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r:.100}"
+            lines.append(f"{key}: {allowed}{shown}")
     return f"{origin}: " + "; ".join(lines)
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
+    holder = _holder(model, location)
+    if holder is not None:
+        yield from holder.model_fields
+
+
+def _range_at(model: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+    """The whole of what a bounded number may be; None for anything else."""
+    holder = _holder(model, location[:-1])
+    field = holder.model_fields.get(str(location[-1])) if holder is not None and location else None
+    if field is None:
+        return None
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    found = {sign: getattr(part, sign) for part in field.metadata for sign in signs if hasattr(part, sign)}
+    words = " and ".join(f"{signs[sign]} {bound}" for sign, bound in found.items())
+    return f"is a number {words}" if words else None
+
+
+def _holder(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model whose fields stand at ``location``."""
     current: type[BaseModel] | None = model
     for part in location:
         if current is None:
-            return
+            return None
         if part in current.model_fields:
             current = _model_in(current.model_fields[str(part)].annotation)
-    if current is not None:
-        yield from current.model_fields
+    return current
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

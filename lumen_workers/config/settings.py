@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,13 +16,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-import beat_schedule
-from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, explain, read
+from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.domain.errors import ConfigError, UsageError
 from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
 
-PROJECT = Path(beat_schedule.__file__).resolve().parent
-"""Where ``beat_schedule.py`` and ``configs/`` stand."""
+
+def _project() -> Path:
+    """Where ``beat_schedule.py`` and ``configs/`` stand. The file is not run here: it may have a mistake in it."""
+    found = find_spec("beat_schedule")
+    if found is None or found.origin is None:
+        raise ConfigError("beat_schedule.py is not there: start in the project's folder, or install the project")
+    return Path(found.origin).resolve().parent
 
 
 def _split(value: Any) -> Any:
@@ -37,7 +42,8 @@ class Environment(BaseSettings):
     configs: Path | None = None
     host: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,200}$")
     region: RegionName | None = None
-    regions: Annotated[tuple[RegionName, ...] | None, NoDecode, BeforeValidator(_split)] = None
+    lane: str | None = Field(None, pattern="^[a-z]{1,20}$")
+    regions: Annotated[Regions | None, NoDecode, BeforeValidator(_split)] = None
     zone: str | None = None
     locale: str | None = Field(None, pattern="^(en|ko)$")
     broker_url: str | None = None
@@ -95,7 +101,8 @@ class Settings:
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ConfigError(f"zone {name!r} is not a known time zone, such as Asia/Seoul") from None
+            origin = "LUMEN_ZONE" if self.env.zone else f"{_find(self.env, 'lumen.yaml')}: zone"
+            raise ConfigError(f"{origin}: {name!r} is not a known time zone, such as Asia/Seoul") from None
 
     @property
     def locale(self) -> str:
@@ -186,12 +193,19 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigError(explain("environment", error, Environment, lambda key: f"LUMEN_{key.upper()}")) from None
     env = env.model_copy(update={"home": env.home.expanduser().absolute()})
-    return Settings(
+    settings = Settings(
         env=env,
         lumen=read(_find(env, "lumen.yaml"), LumenFile),
         archive=read(_find(env, "archive.yaml"), ArchiveFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
     )
+    for loop in settings.loops.values():
+        if loop.region is not None and loop.region not in settings.regions:
+            origin = _find(env, "loops.yaml")
+            known = ", ".join(settings.regions)
+            raise ConfigError(f"{origin}: loops.{loop.name}.region: unknown region {loop.region!r}; known: {known}")
+    _ = settings.region, settings.zone  # what is wrong with them is said now, not when they are first needed
+    return settings
 
 
 def _find(env: Environment, name: str) -> Path:
@@ -201,7 +215,7 @@ def _find(env: Environment, name: str) -> Path:
             raise ConfigError(f"LUMEN_CONFIGS={env.configs} is not a folder")
         if (env.configs / name).exists():
             return env.configs / name
-    return PROJECT / "configs" / name
+    return _project() / "configs" / name
 
 
 def _loops(file: LoopsFile) -> dict[str, LoopSpec]:

@@ -7,11 +7,12 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.runs import Lease, Run, Seal, StageRun, StageStatus
@@ -82,8 +83,18 @@ def clear(ctx: Context, run: Run, seal: Seal) -> None:
     shutil.rmtree(workspace(ctx, run, seal), ignore_errors=True)
 
 
+def set_aside(ctx: Context, run: Run, seal: Seal) -> None:
+    """Put a failed run's workspace out of the way: it stays to be looked at, and the next attempt begins anew."""
+    place = workspace(ctx, run, seal)
+    with suppress(OSError):
+        place.rename(place.with_name(f"failed-{run.run_id}-{seal.digest()[:12]}"))
+
+
 def sweep(ctx: Context) -> int:
-    """Remove what nobody has touched for two days: workspaces of runs that failed or went on elsewhere."""
+    """Remove what nobody has touched for two days: workspaces of runs that failed or went on elsewhere.
+
+    Returns how many there were.
+    """
     if not ctx.work.is_dir():
         return 0
     swept = 0
@@ -106,34 +117,28 @@ def _provide(job: _Job, stage: Stage) -> Outputs:
     staging = job.place / f".{stage.name}.{job.lease.epoch}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    try:
-        outputs = stage.run(
-            StageWork(
-                ctx=job.ctx,
-                run=job.run,
-                seal=job.seal,
-                folder=staging,
-                published={name: job.place / name for name in needs},
-                outputs=needs,
-            )
+    outputs = stage.run(
+        StageWork(
+            ctx=job.ctx,
+            run=job.run,
+            seal=job.seal,
+            folder=staging,
+            published={name: job.place / name for name in needs},
+            outputs=needs,
         )
-        (staging / _OUTPUTS).write_text(json.dumps(dict(outputs), sort_keys=True), encoding="utf-8")
-        return _publish(staging, job.place / stage.name) or outputs
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _publish(staging: Path, place: Path) -> Outputs | None:
-    """Rename ``staging`` to ``place``. Where another attempt has published first, what it handed on stands."""
+    )
+    (staging / _OUTPUTS).write_text(json.dumps(dict(outputs), sort_keys=True), encoding="utf-8")
     _make_durable(staging)
     try:
-        os.replace(staging, place)  # noqa: PTH105  (atomic, and refuses a folder that is not empty)
+        os.replace(staging, job.place / stage.name)  # noqa: PTH105  (atomic, and refuses a folder that is not empty)
     except OSError:
-        if (standing := _read(place)) is None:
+        if (standing := _read(job.place / stage.name)) is None:
             raise
+        # Another attempt published first; both come from the same seal.
+        shutil.rmtree(staging, ignore_errors=True)
         return standing
-    sync_folder(place.parent)
-    return None
+    sync_folder(job.place)
+    return outputs
 
 
 def _make_durable(folder: Path) -> None:
@@ -156,7 +161,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 def _record(ctx: Context, row: StageRun, began: float, lease: Lease, kept: Kept) -> StageRun:
     for attempt in Retrying(
         retry=retry_if_exception_type(StoreUnavailable),
-        wait=wait_exponential_jitter(initial=0.2, max=2),
+        wait=wait_random_exponential(multiplier=0.2, max=2),
         stop=lambda _: kept.lost is not None,
         reraise=True,
         sleep=ctx.clock.sleep,

@@ -11,7 +11,7 @@ from lumen_workers.domain.errors import BuildError, LeaseLost, StoreUnavailable
 from lumen_workers.domain.runs import Lease, Owed, OwedState, Run, RunStatus, Seal, StageStatus
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
-from lumen_workers.engine.execute import clear, execute, told
+from lumen_workers.engine.execute import clear, execute, set_aside, told
 from lumen_workers.engine.seals import is_ours, seal_for
 
 log = logging.getLogger(__name__)
@@ -109,15 +109,14 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
         if ctx.store.runs.lose(run_id) and run.region == ctx.region:
             restart(ctx, pipeline, run)
         return f"{run_id} was sealed by other code or configuration: lost, another attempt follows"
+    if missing := {stage.name for stage in pipeline.before(stage_name)} - _done(run):
+        return f"early: {run_id} has not done {', '.join(sorted(missing))}"
     lease = ctx.store.leases.acquire(claim_name(run), ctx.holder, ctx.lease_ttl)
     if lease is None:
         return f"claimed: somebody works on {run_id}"
     try:
         run = ctx.store.runs.start(run_id, ctx.region, lease)
-        done = {row.name for row in run.stages if row.status is StageStatus.DONE}
-        if missing := [stage.name for stage in pipeline.before(stage_name) if stage.name not in done]:
-            return f"early: {run_id} has not done {', '.join(missing)}"
-        if stage_name not in done:
+        if stage_name not in _done(run):
             execute(pipeline.stage(stage_name), pipeline, ctx, run, seal, lease)
         following = pipeline.after(stage_name)
         if following is None:
@@ -126,11 +125,16 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
         raise
     except Exception as error:
         _fail(ctx, run, lease, error)
+        set_aside(ctx, run, seal)
         raise
     finally:
         _release(ctx, lease)
     send_stage(ctx, run, following.name)
     return f"{stage_name} done"
+
+
+def _done(run: Run) -> set[str]:
+    return {row.name for row in run.stages if row.status is StageStatus.DONE}
 
 
 def _finish(ctx: Context, pipeline: Pipeline, run: Run, seal: Seal, lease: Lease) -> str:

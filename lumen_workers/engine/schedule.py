@@ -44,6 +44,12 @@ class Entry:
         """The last due instant at or before ``now`` of a cron entry."""
         return next(self.back(now))
 
+    def due_after(self, now: datetime) -> datetime:
+        """The next due instant after ``now`` of a cron entry."""
+        if self.cron is None:
+            raise ValueError(f"{self.name} is not a cron entry")
+        return next(CronSim(self.cron, now.astimezone(self.zone)))
+
     def back(self, now: datetime) -> Iterator[datetime]:
         """The due instants at or before ``now`` of a cron entry, newest first."""
         if self.cron is None:
@@ -120,13 +126,13 @@ def _cron(where: str, value: Any, zone: ZoneInfo) -> str:
         for field in value.split():
             if not _CRON_FIELD.fullmatch(field):
                 raise CronSimError(f"{field!r} is not made of numbers, '*', '-', '/' and ','")
-        if re.search(r"\d", re.sub(r"/\d+", "", value.split()[4])) and "7" in re.findall(r"\d+", value.split()[4]):
+        if "7" in re.findall(r"\d+", re.sub(r"/\d+", "", value.split()[4])):
             raise CronSimError("a weekday is 0 (Sunday) to 6")
         next(CronSim(value, datetime(2024, 1, 1, tzinfo=zone)))
     except (CronSimError, StopIteration) as error:
         reason = str(error) or "never due"
         raise ConfigError(f"{where}: bad cron {value!r}: {reason} (minute hour day month weekday)") from None
-    return value
+    return " ".join(value.split())
 
 
 def _regions(where: str, value: Any, regions: tuple[str, ...]) -> tuple[str, ...]:

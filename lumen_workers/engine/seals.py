@@ -85,7 +85,7 @@ def _superseded(ctx: Context, seal: Seal, runs: list[Run], now: datetime, waterm
 def _rows(ctx: Context, seal: Seal, watermark: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """How many rows of each kind the day has at ``watermark``, for each loop that has any."""
     store, start, end = ctx.store, seal.start, seal.end
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for loop, upto in watermark.items():
         events = store.rules.events(loop, start=start, end=end, upto=upto)
         counts = (

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from lumen_workers.domain.errors import ConfigError, DependencyError, EnvironmentFault
+from lumen_workers.domain.errors import ConfigError, DependencyError, EnvironmentFault, NetworkError
 from lumen_workers.local.instance import make_dir
 from lumen_workers.local.process import USAGE_CODES, ProcessSpec
 
@@ -47,6 +47,19 @@ class ExternalBroker:
             return self.url
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+    def check(self) -> None:
+        """Ask whether it serves. Raises NetworkError."""
+        import redis
+
+        try:
+            with redis.Redis.from_url(self.client_url, socket_timeout=3, socket_connect_timeout=3) as peer:
+                peer.ping()
+        except (redis.RedisError, OSError) as fault:
+            raise NetworkError(
+                f"the broker {self.shown_url} does not answer ({fault}); "
+                "start it, correct LUMEN_BROKER_URL, or unset that to get a private broker"
+            ) from None
 
 
 @dataclass(frozen=True, kw_only=True)

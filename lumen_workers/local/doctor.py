@@ -180,12 +180,15 @@ def _store(store: Callable[[], StoreView], clock: Clock) -> list[Finding]:
 
 def _home(home: Path) -> Finding:
     place = _existing(home)
+    mend = "choose another home: --home or LUMEN_HOME"
+    if blocking := [part for part in (home, *home.parents) if part.exists() and not part.is_dir()]:
+        return Finding(name="home", status=Health.FAIL, detail=f"{blocking[0]} is not a folder", mend=mend)
     try:
         with tempfile.TemporaryFile(dir=place) as probe:
             probe.write(b"lumen")
     except OSError as fault:
         detail = f"{place} cannot be written: {fault.strerror}"
-        return Finding(name="home", status=Health.FAIL, detail=detail, mend="choose another home: --home or LUMEN_HOME")
+        return Finding(name="home", status=Health.FAIL, detail=detail, mend=mend)
     return Finding(name="home", status=Health.OK, detail=str(home) if place == home else f"{home} (will be made)")
 
 

@@ -73,7 +73,7 @@ def holder(home: Path) -> Holder | None:
     """Who runs the home now; None: nobody."""
     try:
         lock = os.open(run_dir(home) / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as fault:
         raise EnvironmentFault(f"{home} cannot be looked at: {fault.strerror}") from fault

@@ -10,7 +10,7 @@ from pathlib import Path
 from lumen_workers import bootstrap, config
 from lumen_workers.config import Settings
 from lumen_workers.domain.errors import UsageError
-from lumen_workers.local.broker import Broker, EmbeddedBroker, resolve_broker
+from lumen_workers.local.broker import Broker, EmbeddedBroker, ExternalBroker, resolve_broker
 from lumen_workers.local.instance import hold
 from lumen_workers.local.ports import choose_port
 from lumen_workers.local.supervisor import Supervisor
@@ -52,6 +52,8 @@ def assembled(
     with hold(home):
         bootstrap.store_of(settings).close()
         broker = resolve_broker(settings.env.broker_url, home)
+        if isinstance(broker, ExternalBroker):
+            broker.check()
         port = choose_port(flower_port, "--flower-port")
         specs = system_specs(
             home=home, regions=regions, broker=broker, env=environment(settings), flower_port=port, jobs=jobs

@@ -23,6 +23,9 @@ _FLOWER_DELAY_S: Final = 10.0
 # Libraries that start a thread for each core at import would disturb the sampler's deadlines.
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+# Celery warns a root user of messages that carry code (pickle); ours are JSON only, and this is a person's own machine.
+_NO_ROOT_WARNING: Final = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+
 
 def system_specs(
     *,
@@ -41,6 +44,7 @@ def system_specs(
     """
     common = {
         **_ONE_THREAD,
+        **_NO_ROOT_WARNING,
         **env,
         "LUMEN_HOME": str(home.absolute()),
         "LUMEN_BROKER_URL": broker.url,

@@ -105,7 +105,8 @@ class SamplerLane:
 
     def drain(self) -> None:
         """Sample on until another worker took over, at most ``handover_s``; start no new burst. Returns at once."""
-        self._drain_until = self._clock.monotonic() + self._handover_s
+        if self._drain_until is None:
+            self._drain_until = self._clock.monotonic() + self._handover_s
         self._wake.set()
 
     def stop(self) -> None:

@@ -7,26 +7,38 @@ from pathlib import Path
 
 from lumen_workers.archive.layout import snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
-from lumen_workers.domain.errors import NotFound
+from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.runs import OwedState, Result
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.flow import CROSS_VERIFY, owed_key
+
+_SHOWN = 20
+"""Faults that are told; a damaged snapshot may have thousands."""
 
 
 def cross_verify(ctx: Context, key: str) -> str:
     """Settle one owed row: done when the archived snapshot holds and has the result's digest, else failed and alarmed.
 
-    A copy that cannot be fetched leaves the row owed.
+    A copy that cannot be fetched leaves the row owed. Raises NotFound for a key that is not owed, UsageError in the
+    region that won the day: it has verified it already, and only another's word is worth something.
     """
     result = _result(ctx, key)
+    row = next((row for row in ctx.store.owed.rows(CROSS_VERIFY) if row.key == key), None)
+    if row is None:
+        raise NotFound(f"no cross-verification is owed for {key}")
+    if result.region == ctx.region:
+        raise UsageError(f"{key} was won by {ctx.region}: another region has to cross-verify it, {row.region} is asked")
+    if row.state is not OwedState.DUE:
+        return f"{key}: {row.state} already"
     faults = _faults(ctx, result)
     state = OwedState.FAILED if faults else OwedState.DONE
-    detail = "; ".join(faults) or f"root {result.digest}"
-    ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
+    detail = "; ".join(faults[:_SHOWN]) or f"root {result.digest}"
     if faults:
+        # First the alarm: a row that is settled is never looked at again.
         ctx.store.notices.raise_alarm(
             f"cross_verify/{key}", "cross_verify_failed", "crit", f"{key}: {ctx.region} found {detail}"
         )
+    ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
     return f"{key}: {state}"
 
 

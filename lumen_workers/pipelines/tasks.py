@@ -76,6 +76,9 @@ def _start(pipeline: Pipeline) -> Callable[[Context, StartMessage], str]:
     def handle(ctx: Context, message: StartMessage) -> str:
         if message.day is not None:
             day = parse_day(message.day, ctx.store.now(), ctx.zone)
+            for run in ctx.store.runs.rows(pipeline=pipeline.name, day=day):
+                if (run.region, run.trace_id) == (ctx.region, message.trace_id):
+                    return run.run_id  # the same message, delivered again
             return start(ctx, pipeline, day, message.trace_id).run_id
         return run_slot(ctx, pipeline, message.trace_id)
 

@@ -7,6 +7,7 @@ from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Tick
 from lumen_workers.engine.reconcile import reconcile
 from lumen_workers.findings.speaker import speak
+from lumen_workers.loop.rules import NotApplied
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
 
 
@@ -20,12 +21,19 @@ def sample(ctx: Context) -> str:
 def effects(ctx: Context) -> str:
     """Apply rule changes that a crash left behind, compute the effects that are due, and say what they are worth."""
     computed = said = 0
+    unapplied: list[NotApplied] = []
     for loop in ctx.store.loops.rates():
-        if loop in ctx.loops:
-            ctx.rules().apply_pending(loop)
+        try:
+            if loop in ctx.loops:
+                ctx.rules().apply_pending(loop)
+        except NotApplied as error:
+            # One loop that cannot be reached keeps no effect from the others; the tick fails all the same.
+            unapplied.append(error)
         computed += len(compute_due(ctx.store, loop, ctx.effect_options, ctx.store.now()))
         spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale)
         said += len(spoken.quotes) + len(spoken.risks)
+    if unapplied:
+        raise unapplied[0]
     return f"{computed} effects, {said} findings"
 
 

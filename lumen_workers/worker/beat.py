@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
-from celery.schedules import BaseSchedule, schedstate
+from celery.schedules import BaseSchedule, schedstate, schedule
 from celery.utils.log import get_logger
 from kombu.exceptions import ChannelError, OperationalError
 
@@ -42,6 +42,13 @@ class CronSchedule(BaseSchedule):  # type: ignore[misc]  # Celery ships no types
 
 class LaneScheduler(Scheduler):  # type: ignore[misc]
     """Keeps no state of its own: slots in the store tell what has run, so a restart or a second beat is harmless."""
+
+    def setup_schedule(self) -> None:
+        """Make what recurs due at once: a beat that starts has nothing to wait for."""
+        super().setup_schedule()
+        for entry in self.schedule.values():
+            if isinstance(entry.schedule, schedule):
+                entry.last_run_at -= entry.schedule.run_every
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send ``entry`` unless its lane is full. What cannot be sent is not sent later: the next slot comes anyway."""

@@ -24,7 +24,7 @@ def build_app(settings: Settings) -> Celery:
     app.conf.update(options(settings))
     app.conf.beat_schedule = beat_entries(entries(settings), settings.region)
     tasks.register(app, settings)
-    signals.connect(app, settings)
+    signals.connect(settings)
     return app
 
 

@@ -10,6 +10,8 @@ from celery.exceptions import InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 
+from lumen_workers.pipelines.tasks import TASKS
+
 log = get_logger(__name__)
 
 
@@ -31,7 +33,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
         signals.task_rejected.send(sender=self, message=message, exc=exc)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """What is called with each message."""
+        """What Celery calls with each message."""
         handle = super().create_task_handler(*args, **kwargs)
         broken = (*self.connection_errors, *self.channel_errors)
 
@@ -48,11 +50,28 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
 
 
 def check(message: Any) -> None:
-    """Raise what is wrong with a message's form: a task name and an id, ``[args, kwargs, …]`` as JSON."""
-    for header in ("task", "id"):
-        if not isinstance(message.headers.get(header), str):
-            raise InvalidTaskError(f"no header {header!r}")
+    """Raise InvalidTaskError for what no message of ours looks like.
+
+    The body is JSON, ``[args, kwargs, embedded]``; nothing is embedded, for no task here calls others back. The headers
+    name a known task and an id; what else Celery reads from them has its type.
+    """
+    headers = message.headers
+    task = headers.get("task")
+    if task not in TASKS:
+        raise InvalidTaskError(f"unknown task {task!r}" if task else "no header 'task'")
+    if not isinstance(headers.get("id"), str):
+        raise InvalidTaskError("no header 'id'")
+    for header, kind in (("retries", int), ("shadow", str), ("group", str), ("argsrepr", str), ("kwargsrepr", str)):
+        if not isinstance(headers.get(header), kind | None):
+            raise InvalidTaskError(f"header {header!r} is {headers[header]!r}")
+    match headers.get("timelimit"):
+        case None | [int() | float() | None, int() | float() | None]:
+            pass
+        case limits:
+            raise InvalidTaskError(f"header 'timelimit' is {limits!r}")
     match message.payload:
-        case [list(), dict(), dict() | None]:
-            return
-    raise InvalidTaskError("the body is not a list of arguments, keyword arguments and embedded options")
+        case [list(), dict() as kwargs, dict() | None as embedded] if not any((embedded or {}).values()):
+            if "self" in kwargs:  # Celery's own wrapping of a task could not pass it on
+                raise InvalidTaskError("unknown argument 'self'")
+        case _:
+            raise InvalidTaskError("the body is not [arguments, keyword arguments, nothing else]")

@@ -9,14 +9,14 @@ from contextvars import ContextVar
 trace: ContextVar[str | None] = ContextVar("trace", default=None)
 """The trace id of the message that this thread works on."""
 
-# Their lines on every message ("received", "succeeded in …") say what ours says.
-_QUIET = ("celery.worker.strategy", "celery.app.trace")
+# Celery's lines on every message ("received", "succeeded in …") say what ours says.
+_QUIET = ("celery.worker.strategy", "celery.app.trace", "alembic")
 
 
 class Line(logging.Formatter):
     """``2026-01-31T00:05:00.123Z INFO us-west-2/jobs 0af765…: text``, UTC."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
@@ -30,7 +30,7 @@ class Line(logging.Formatter):
 
 
 def set_up(logger: logging.Logger, level: int, region: str, lane: str | None) -> None:
-    """Give the root logger's handlers our lines; Celery's own line for each message shows at DEBUG only."""
+    """Give the root logger's handlers our lines; what others say at INFO shows at DEBUG only."""
     for handler in logger.handlers:
         handler.setFormatter(Line(f"{region}/{lane}" if lane else region))
     for name in _QUIET:

@@ -1,4 +1,4 @@
-"""Celery's signals: children that die with their parent, a sampler that hands over, messages that nobody understands."""
+"""Celery's signals: children that die with their parent, a sampler that hands over, messages that are refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import logging
 import threading
 from typing import Any
 
-from celery import Celery, signals
-from celery.apps.worker import install_worker_int_handler
+from celery import signals
+from celery.apps.worker import install_worker_int_handler, install_worker_term_handler
+from celery.concurrency.thread import TaskPool as ThreadPool
+from celery.exceptions import InvalidTaskError
 from celery.platforms import EX_OK
 
 from lumen_workers import bootstrap
@@ -20,8 +22,8 @@ from lumen_workers.worker.letters import contents, refuse
 log = logging.getLogger(__name__)
 
 
-def connect(app: Celery, settings: Settings) -> None:
-    """Connect the handlers for ``app``'s process."""
+def connect(settings: Settings) -> None:
+    """Connect this process's handlers."""
 
     def child(**_: Any) -> None:
         die_with_parent()
@@ -31,36 +33,36 @@ def connect(app: Celery, settings: Settings) -> None:
 
     def ready(sender: Any, **_: Any) -> None:
         # Celery's worker ends with code 1 after SIGINT, even when it has finished all in order.
-        install_worker_int_handler(sender.controller, exitcode=EX_OK)
+        worker = sender.controller
+        install_worker_int_handler(worker, exitcode=EX_OK)
+        if isinstance(sender.pool, ThreadPool):
+            # It would try to kill the threads, and hang. A burst ends when it is told to.
+            for name in ("SIGINT", "SIGQUIT"):
+                install_worker_term_handler(worker, sig=name)
 
     def shutting_down(sig: str, **_: Any) -> None:
-        # SIGTERM: this worker is being replaced, so sampling goes on until a successor has it. SIGINT: stop now.
+        # SIGTERM: this worker is being replaced, so sampling goes on until a successor has it. Others: stop now.
         # Only a process that works on its own threads has a context here: in a prefork worker the children have it.
         ctx = process.current()
         if ctx is not None:
             lane = ctx.lane()
             threading.Thread(target=lane.drain if sig == "SIGTERM" else lane.stop, name="lane end", daemon=True).start()
 
-    def unknown(message: Any, name: str, **_: Any) -> None:
-        keep(message, name, "unknown task")
-
-    def rejected(message: Any, exc: Exception | None, **_: Any) -> None:
-        keep(message, str(message.headers.get("task")), f"{type(exc).__name__}: {exc}")
-
-    def keep(message: Any, name: str, reason: str) -> None:
-        """Write a letter, through a store of its own: none may be open where pool children are forked."""
+    def rejected(message: Any, exc: Exception, **_: Any) -> None:
+        reason = str(exc) if isinstance(exc, InvalidTaskError) else f"{type(exc).__name__}: {exc}"
+        task = str(message.headers.get("task"))
+        # Through a store of its own: none may be open where pool children are forked.
         try:
             store = bootstrap.store_of(settings)
             try:
-                refuse(store, settings.region, name, reason, contents(message))
+                refuse(store, settings.region, task, reason, contents(message))
             finally:
                 store.close()
         except LumenError as error:
-            log.error("%s: refused (%s), but no letter was written: %s", name, reason, error)
+            log.error("%s: refused (%s), but no letter was written: %s", task, reason, error)
 
     signals.worker_process_init.connect(child, weak=False)
     signals.after_setup_logger.connect(logger_made, weak=False)
     signals.worker_ready.connect(ready, weak=False)
     signals.worker_shutting_down.connect(shutting_down, weak=False)
-    signals.task_unknown.connect(unknown, weak=False)
     signals.task_rejected.connect(rejected, weak=False)

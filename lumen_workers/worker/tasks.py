@@ -50,15 +50,16 @@ def perform(ctx: Context, task: Task, args: tuple[Any, ...], payload: Mapping[st
         if args:
             raise UsageError(f"{task.name} takes keyword arguments only")
         outcome = task.run(ctx, payload)
+        log.info("%s in %.2f s: %s", task.name, time.monotonic() - began, outcome)
     except UsageError as error:
         refuse(ctx.store, ctx.region, task.name, str(error), {"args": args, "kwargs": payload})
         return f"refused: {error}"
     except LeaseLost as error:
-        outcome = f"fenced: {error}"
+        log.warning("%s in %.2f s: fenced: %s", task.name, time.monotonic() - began, error)
+        return f"fenced: {error}"
     except LumenError as error:
         log.error("%s failed in %.2f s: %s: %s", task.name, time.monotonic() - began, error.code, error)
         raise
     finally:
         logs.trace.reset(token)
-    log.info("%s in %.2f s: %s", task.name, time.monotonic() - began, outcome)
     return outcome

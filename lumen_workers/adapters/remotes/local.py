@@ -159,10 +159,15 @@ class LocalRemote:
         try:
             yield
         except shutil.Error as error:  # copytree's list of (source, target, why)
-            raise EnvironmentFault(f"cannot {doing} ({self._root}): {error.args[0][0][2]}") from None
+            number = re.match(r"\[Errno (\d+)\]", str(error.args[0][0][2]))
+            raise self._fault(doing, int(number[1]) if number else None, str(error.args[0][0][2])) from None
         except OSError as error:
-            hint = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-            raise EnvironmentFault(f"cannot {doing} ({self._root}): {error.strerror or error}{hint}") from None
+            raise self._fault(doing, error.errno, str(error)) from None
+
+    def _fault(self, doing: str, number: int | None, text: str) -> EnvironmentFault:
+        why = text if number is None else os.strerror(number)
+        hint = "; free some space" if number in (errno.ENOSPC, errno.EDQUOT) else ""
+        return EnvironmentFault(f"cannot {doing} ({self._root}): {why}{hint}")
 
 
 def _copy_plain(source: Path, target: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def day(found: Mapping[str, Any]) -> str:
         f"makes a bundle of {made['bundle_mib']:.1f} MiB and a PDF of {made['pdf_kib']} KiB. "
         f"The middle one of {len(found['sqlite']['runs'])} runs."
     )
-    return f"{about}\n\n{table(('', 'figure'), rows)}"
+    return f"{prose(about)}\n\n{table(('', 'figure'), rows)}"
 
 
 def startup(found: Mapping[str, Any]) -> str:
@@ -51,7 +52,9 @@ def startup(found: Mapping[str, Any]) -> str:
         )
         for name, kind in found["processes"].items()
     ]
-    return f"{about}\n\n{table(('process', 'ready after', 'modules', 'memory', 'big packages among them'), rows)}"
+    return (
+        f"{prose(about)}\n\n{table(('process', 'ready after', 'modules', 'memory', 'big packages among them'), rows)}"
+    )
 
 
 def sampler(found: Mapping[str, Any]) -> str:
@@ -78,7 +81,7 @@ def sampler(found: Mapping[str, Any]) -> str:
         )
     ]
     return (
-        f"{about}\n\n{table(('missing ticks', '`main`', '`demo`'), missed)}\n\n"
+        f"{prose(about)}\n\n{table(('missing ticks', '`main`', '`demo`'), missed)}\n\n"
         f"{table(('lateness of `main`', 'ticks', 'p50', 'p99', 'largest'), late)}"
     )
 
@@ -116,6 +119,11 @@ RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
+def prose(text: str) -> str:
+    """A paragraph, in lines as long as the pages'."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
@@ -125,7 +133,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def origin(name: str, started: str, machine: Mapping[str, Any]) -> str:
     """When, where and how a benchmark was run."""
     kernel = re.sub(r"(\d+\.\d+).*", r"\1", str(machine["system"]))
-    return (
+    return prose(
         f'Measured {started[:10]} with `make bench ARGS="{name}"` on {machine["cpu"]}, {machine["cores"]} cores, '
         f"{machine['memory_gib']:.0f} GiB, {kernel}, Python {machine['python']}, SQLite {machine['sqlite']}."
     )

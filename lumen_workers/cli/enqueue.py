@@ -39,6 +39,7 @@ def enqueue(
     from lumen_workers.adapters.queue.celery import CeleryDispatcher
     from lumen_workers.domain.errors import DependencyError
     from lumen_workers.domain.ids import new_trace_id
+    from lumen_workers.local.instance import holder
     from lumen_workers.pipelines.tasks import task_of
 
     task = task_of(name)
@@ -51,7 +52,8 @@ def enqueue(
         trace_id = payload.pop("trace_id", None) or new_trace_id()
         task.parse({**payload, "trace_id": trace_id})
         entry = _entry(name, target, settings) if wait and "day" not in payload else None
-        if settings.broker_url is None:
+        # Without a broker of one's own there is one while `lumen run` runs; a killed one leaves its note behind.
+        if settings.env.broker_url is None and holder(settings.home) is None:
             raise DependencyError("there is no broker; start one with `lumen run`, or set LUMEN_BROKER_URL")
         from lumen_workers.worker.app import app as celery
 

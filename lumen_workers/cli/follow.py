@@ -68,6 +68,8 @@ def follow_run(store: Store, day: date, region: str, trace_id: str, timeout: flo
         run = stages.tell()
         if run is None and time.monotonic() - asked > _STANDING_S:
             run = next((run for run in store.runs.rows(day=day) if run.region == region), None)
+            if run is not None and run.status in (RunStatus.DONE, RunStatus.SUPERSEDED):
+                progress(f"{run.run_id}  {run.status} already, nothing new to build")
         if run is not None and run.status.final and run.status is not RunStatus.LOST:
             return run
         if refused := [letter for letter in store.notices.letters() if letter.trace_id == trace_id]:

@@ -39,7 +39,7 @@ data.register(app)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 1 the answer is no, 2 wrong usage, then a code for each failure class."""
+    """Run the command and return; exit otherwise: 1 the answer is no, 2 wrong usage, then by class of failure."""
     arguments, debug = take_globals(sys.argv[1:] if argv is None else argv)
     # What is worth a line for people is printed; the log is for whoever looks for the cause of something.
     logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL + 1)

@@ -93,7 +93,7 @@ def drive(
     """Fire the ticks of ``loops`` on their grids until ``ending`` says why to stop, or every loop is lost.
 
     ``ending`` is asked after each tick, whenever ``wake`` is set, and at least four times a second; it must not block.
-    A lost loop is retired and its source closed.
+    A lost loop is sampled on for OVERLAP_S, then retired and its source closed.
     """
     due: list[tuple[int, str, Held]] = []
     now = anchor.now_us(clock)
@@ -104,7 +104,7 @@ def drive(
     while due and reason is None:
         at, name, held = due[0]
         wait = (at - anchor.now_us(clock)) / US
-        if held.lost:
+        if held.over(clock.monotonic()):
             retire(heapq.heappop(due)[2])
         elif wait > 0:
             wake.wait(min(wait, _LONGEST_WAIT_S))

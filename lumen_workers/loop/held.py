@@ -17,6 +17,9 @@ from lumen_workers.loop.lateness import Lateness
 DECIMALS = 6
 """Stored values of live samples are rounded to this many decimals."""
 
+OVERLAP_S = 2.0
+"""How long a loop is sampled on after its loss was noticed: the new holder has the lease before its first tick."""
+
 _BUFFER_S = 600
 
 
@@ -62,8 +65,8 @@ class Counts:
 class Held:
     """One loop in the lane. The deadline thread fires ticks; the writer thread renews ``lease`` and empties ``buffer``.
 
-    ``lost``: another holder has the loop now (set by the writer). ``retired``: no tick will fire any more (set by the
-    deadline thread); what is buffered is still to be written.
+    ``lost_at``: when the writer noticed that another holder has the loop, by the monotonic clock. ``retired``: no tick
+    will fire any more (set by the deadline thread); what is buffered is still to be written.
     """
 
     def __init__(self, spec: LoopSpec, source: Source, lease: Lease) -> None:
@@ -75,8 +78,17 @@ class Held:
         self.buffer = Buffer(spec.rate_hz * _BUFFER_S)
         self.lateness = Lateness(spec.rate_hz)
         self.counts = Counts()
-        self.lost = False
+        self.lost_at: float | None = None
         self.retired = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether another holder has the loop now."""
+        return self.lost_at is not None
+
+    def over(self, now_s: float) -> bool:
+        """Whether it is lost and the new holder has had OVERLAP_S to begin; ``now_s`` by the monotonic clock."""
+        return self.lost_at is not None and now_s >= self.lost_at + OVERLAP_S
 
     @property
     def due_us(self) -> int:

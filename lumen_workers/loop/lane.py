@@ -31,8 +31,8 @@ class SamplerLane:
 
     Each call of ``burst`` first takes the loops that are free for this region, while the running burst goes on, and
     then asks that one for the baton: open sources, next ticks and clock anchor pass between two ticks, so none is
-    missed or doubled. A burst of another process steals the leases instead; both sample for up to a second, and the
-    store keeps the first of each key.
+    missed or doubled. A burst of another process steals the leases instead; both sample for up to three seconds, and
+    the store keeps the first of each key.
 
     ``spool_dir``: where samples wait while the store is away. ``stats_dir``: where ``lateness-<loop>.json`` is kept
     up to date. ``flush_s``: how long a sample waits to be written. ``max_s``: how long a burst goes on without a

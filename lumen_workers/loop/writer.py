@@ -161,7 +161,7 @@ class Writer:
                     held.lease = self._store.leases.renew(held.lease, self._ttl)
                 except LeaseLost:
                     _log.info("loop %s is sampled by another worker now", held.spec.name)
-                    held.lost = True
+                    held.lost_at = self._clock.monotonic()
                     self._changed()
         if was_away and not self._away:
             self._last_away = self._clock.monotonic()

@@ -48,11 +48,13 @@ _NETWORK_ERRNO: Final = frozenset(
 
 def classify(error: BaseException) -> str:
     """One of CLASSES. Ours by their code; others by errno, then by name, then by their cause."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if (found := _one(seen)) is not None:
+    looked_at: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in looked_at:
+        if (found := _one(link)) is not None:
             return found
-        seen = seen.__cause__ or seen.__context__
+        looked_at.add(id(link))  # two errors may name each other
+        link = link.__cause__ or link.__context__
     return "unknown"
 
 

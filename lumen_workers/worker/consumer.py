@@ -57,7 +57,7 @@ def check(message: Any) -> None:
     """
     headers = message.headers
     task = headers.get("task")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise InvalidTaskError(f"unknown task {task!r}" if task else "no header 'task'")
     if not isinstance(headers.get("id"), str):
         raise InvalidTaskError("no header 'id'")

@@ -15,7 +15,7 @@ from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.domain.clock import VirtualClock
-from lumen_workers.domain.ports import Dispatcher, Store
+from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
@@ -143,7 +143,7 @@ class Steps:
 
     hooks: dict[str, Callable[[StageWork], object]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
-    root: Callable[[StageWork], str] = lambda work: work.seal.digest()  # noqa: E731
+    root: Callable[[StageWork], str] = lambda work: work.seal.digest()
     elected: Callable[[Context], None] | None = None
 
     @property
@@ -164,10 +164,8 @@ class Steps:
             for need, folder in work.published.items():
                 assert (folder / "made.txt").read_text() == f"{need} {work.seal.digest()}"
             (work.folder / "made.txt").write_text(f"{name} {work.seal.digest()}")
-            self.hooks.get(name, lambda _: None)(work)
+            if name in self.hooks:
+                self.hooks[name](work)
             return {"root": self.root(work)} if name == "freeze" else {"n": 1}
 
         return run
-
-
-__all__ = ["A", "B", "NOON", "SCHEDULE", "ZONE", "Dispatcher", "Outbox", "Sent", "Steps", "World", "entries"]

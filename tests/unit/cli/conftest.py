@@ -15,7 +15,6 @@ from support import day as days
 
 from lumen_workers.adapters.store import open_store
 from lumen_workers.cli.main import main
-from lumen_workers.domain.records import Severity
 
 
 @dataclass(frozen=True)
@@ -55,32 +54,28 @@ def lumen(home: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
     def call(*words: object) -> Answer:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
+        code = 0
+        try:
             main([*map(str, words), "--home", str(home)])
+        except SystemExit as end:
+            code = int(end.code or 0)
         out, err = capsys.readouterr()
-        return Answer(code=end.value.code if isinstance(end.value.code, int) else 0, out=out, err=err)
+        return Answer(code=code, out=out, err=err)
 
     return call
 
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a day of samples, a change, its effect, a quote and a risk; and the day, built. Not to be changed."""
+    """A home with a day of samples, changes, effects, quotes and risks, and the day's snapshot. Not to be changed."""
     home = tmp_path_factory.mktemp("filled") / "home"
     home.mkdir()
     store = open_store(f"sqlite:///{home}/lumen.db")
-    store.loops.register("main", 5, "host")
-    days.sample(store, 0, 120)
-    for event_id, seconds, note in (("ev-good", 40.0, "better"), ("ev-bad", 80.0, "worse")):
-        days.effect(store, days.change(store, event_id, seconds, note=note))
-    days.effect(store, days.change(store, "ev-short", 119.0), delta=None, n_post=5)
-    days.quote(store, "ev-good")
-    days.risk(store, "ev-bad", Severity.WARN)
+    days.full_day(store)
     store.close()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUMEN_HOME", str(home))
         main(["daily", "--day", days.DAY.isoformat()])
-    assert not end.value.code
     return home
 
 

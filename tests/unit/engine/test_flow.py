@@ -183,7 +183,7 @@ def test_a_zombie_records_nothing_and_its_successor_finishes(world: World, steps
     """The claim is taken over in the middle of a stage: the first worker is fenced, whatever it still believes."""
     run = start(world.context(), steps.pipeline, DAY, TRACE)
     world.outbox.take()
-    taken = []
+    taken: list[object] = []
 
     def overtaken(_: StageWork) -> None:
         if not taken:

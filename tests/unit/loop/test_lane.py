@@ -114,6 +114,31 @@ def test_a_worker_of_the_same_region_takes_over_live(bench: Bench) -> None:
     assert bench.sources[1].opened_at[0] in [tick * PERIOD for tick in stored(bench)]
 
 
+def test_a_successor_that_is_slow_to_begin_costs_no_tick(bench: Bench) -> None:
+    class Late(Polled):
+        """Longer to open than the old holder needs to notice that its lease is gone."""
+
+        def open(self, last_us: int | None) -> None:
+            time.sleep(1.5)
+            super().open(last_us)
+
+    def make(spec: LoopSpec) -> Source:
+        bench.sources.append(Late())
+        return bench.sources[-1]
+
+    old, new = bench.lane(), bench.lane(make_source=make)
+    first = bench.burst(old)
+    sampled(bench, 5)
+    second = bench.burst(new)
+    report = first.report()
+    assert report.ending is Ending.LOST
+    sampled(bench, 5)
+    new.stop()
+    skipped = report.loops["main"].skipped + second.report().loops["main"].skipped
+    assert bench.sources[1].reads
+    assert unbroken(bench, skipped=skipped)
+
+
 def test_a_lane_without_successor_drains_for_a_while_and_lets_go(bench: Bench) -> None:
     lane = bench.lane(handover_s=0.4)
     running = bench.burst(lane)

@@ -1,7 +1,7 @@
 # Everything starts here: `make` lists the targets. Each does its own set-up; nothing is installed outside .venv,
 # except the servers that `make test` takes from the distribution's packages where it may.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev servers demo run daily test e2e lint format bench lock clean
+.PHONY: help install install-dev servers broker demo run daily test e2e lint format bench lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -23,10 +23,15 @@ install-dev: ## the same, with the tools that tests and linters need
 servers:
 	@sh tools/servers.sh
 
-demo: install ## two regions on this machine, from live signals to a signed and verified day; DEMO_EXIT=1 ends afterwards
+# Where the lock has no bundled Redis (other than x86-64 Linux with Python below 3.13), one comes from the packages.
+broker:
+	@$(BIN)/python -c "from lumen_workers.local.broker import find_program; find_program()" 2>/dev/null \
+		|| sh tools/packages.sh redis-server || true
+
+demo: install broker ## two regions on this machine, from live signals to a signed and verified day; DEMO_EXIT=1 ends afterwards
 	@$(BIN)/lumen demo
 
-run: install ## the whole system on this machine, until Ctrl-C
+run: install broker ## the whole system on this machine, until Ctrl-C
 	@$(BIN)/lumen run
 
 daily: install ## close a day in this process: make daily DAY=2026-01-31 (default: yesterday)

@@ -100,9 +100,9 @@ def effects(found: Mapping[str, Any]) -> str:
         (
             f"{size['samples']:,}",
             f"{size['lumen']['seconds']:.2f} s",
-            f"{size['lumen']['peak_mb']:.0f} MiB",
+            f"{size['lumen']['peak_mib']:.0f} MiB",
             f"{size['pandas_mask']['seconds']:,.1f} s",
-            f"{size['pandas_mask']['peak_mb']:,.0f} MiB",
+            f"{size['pandas_mask']['peak_mib']:,.0f} MiB",
             f"{size['times_faster']:,.0f}",
         )
         for size in found["effects"]

@@ -108,20 +108,18 @@ def show(event_id: str, as_json: Json = False) -> None:
 
 @app.command()
 def compute(loop: Loop = None, as_json: Json = False) -> None:
-    """Compute what is due now, as the tick does."""
-    from lumen_workers.effects.tracker import compute_due
+    """Compute what is due now and write down what it is worth saying, as the tick does."""
+    from lumen_workers.pipelines.ticks import measure
 
     with opened.context() as (ctx, _):
         rates = ctx.store.loops.rates()
         opened.known_loop(rates, loop)
-        done = {
-            name: len(compute_due(ctx.store, name, ctx.effect_options, ctx.store.now()))
-            for name in ([loop] if loop else rates)
-        }
+        done = {name: measure(ctx, name) for name in ([loop] if loop else rates)}
     if as_json:
-        echo_json(done)
+        echo_json({name: new._asdict() for name, new in done.items()})
         return
-    typer.echo(", ".join(f"{name}: {count} computed" for name, count in done.items()) or "no loops")
+    lines = (f"{name}: {new.effects} computed, {new.findings} quotes and risks" for name, new in done.items())
+    typer.echo(", ".join(lines) or "no loops")
 
 
 @quotes.command("list")

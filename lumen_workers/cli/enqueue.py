@@ -37,7 +37,7 @@ def enqueue(
 ) -> None:
     """Queue a task for a region's workers. What is wrong with it is said here, before it is queued."""
     from lumen_workers.adapters.queue.celery import CeleryDispatcher
-    from lumen_workers.domain.errors import DependencyError
+    from lumen_workers.domain.errors import NoBroker
     from lumen_workers.domain.ids import new_trace_id
     from lumen_workers.local.instance import holder
     from lumen_workers.pipelines.tasks import task_of
@@ -54,7 +54,7 @@ def enqueue(
         entry = _entry(name, target, settings) if wait and "day" not in payload else None
         # Without a broker of one's own there is one while `lumen run` runs; a killed one leaves its note behind.
         if settings.env.broker_url is None and holder(settings.home) is None:
-            raise DependencyError("there is no broker; start one with `lumen run`, or set LUMEN_BROKER_URL")
+            raise NoBroker
         from lumen_workers.worker.app import app as celery
 
         asked = store.now()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
@@ -51,6 +51,8 @@ class Environment(BaseSettings):
     archive: Path | None = None
     key_pass: SecretStr | None = None
     pipeline_version: str | None = Field(None, pattern="^[0-9a-f]{8,64}$")
+    demo_exit: bool = Field(False, validation_alias=AliasChoices("demo_exit", "DEMO_EXIT", "LUMEN_DEMO_EXIT"))
+    flower_port: int | None = Field(None, ge=1, le=65535)
     lease_s: float = Field(10.0, ge=2, le=600)
 
     effect_pre_s: float = Field(30.0, gt=1, le=3600)

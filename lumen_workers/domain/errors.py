@@ -74,6 +74,15 @@ class DependencyError(LumenError):
     exit_code = 6
 
 
+class NoBroker(DependencyError):
+    """Nothing carries messages."""
+
+    code = "no_broker"
+
+    def __init__(self) -> None:
+        super().__init__("there is no broker; start one with `lumen run`, or set LUMEN_BROKER_URL")
+
+
 class BuildError(LumenError):
     """Code or data of ours cannot produce the artifact."""
 

@@ -21,7 +21,7 @@ def checkup() -> Sequence[Finding]:
         home=settings.home,
         broker_url=settings.env.broker_url,
         store=lambda: _look(settings),
-        ports={},
+        ports={"LUMEN_FLOWER_PORT": port} if (port := settings.env.flower_port) else {},
         zones=(settings.zone.key,),
         fonts=FONTS,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -63,7 +63,7 @@ def demo() -> int:
     if missing := [name for name in LOOPS if name not in settings.loops]:
         raise CheckFailed(f"the demo needs the loops {', '.join(LOOPS)}; configs/loops.yaml lacks {', '.join(missing)}")
     console = Console(highlight=False)
-    leave = os.environ.get("DEMO_EXIT") == "1"
+    leave = settings.env.demo_exit
     outcome: list[int] = []
     with assembled(settings, settings.regions, jobs=2, flower_port=None) as make:
         system: Supervisor
@@ -303,6 +303,8 @@ def problems(report: dict[str, Any]) -> list[str]:
     found = []
     for loop in LOOPS:
         samples, missing = report["samples"][loop], report["missing"][loop]
+        if report["jitter_p99_ms"][loop] is None:
+            found.append(f"{loop}: nobody noted how late its ticks were")
         if not samples:
             found.append(f"{loop}: no samples")
         elif missing > max(1, MISSING_SHARE * (samples + missing)):
@@ -312,12 +314,28 @@ def problems(report: dict[str, Any]) -> list[str]:
             found.append(f"effect on {name}: measured {row['delta']}, true is {row['truth']:.3f}")
     if abs(report["effect"]["creative_band"]["truth"]) < 0.08:
         found.append("the step is too small to show anything")
+    found += _run_problems(report)
+    if not Path(report["report_pdf"]).is_file():
+        found.append(f"{report['report_pdf']} is not there")
+    return found
+
+
+def _run_problems(report: dict[str, Any]) -> list[str]:
+    found = []
+    runs = {run["run_id"]: run for run in report["runs"]}
+    for run in runs.values():
+        found += [f"{run['run_id']}: {s['name']} is {s['status']}" for s in run["stages"] if s["status"] != "done"]
+        wanted = "done" if run["run_id"] == report["winner"] else "superseded"
+        if run["status"] != wanted:
+            found.append(f"{run['run_id']} is {run['status']}, not {wanted}")
+    if report["winner"] not in runs:
+        found.append("no run has won the day")
+    elif report["cross_verified_by"] in (None, runs[report["winner"]]["region"]):
+        found.append("no other region has verified the day")
     if not report["digests_equal"]:
         found.append("the regions' digests differ")
-    if report["cross_verified_by"] is None:
-        found.append("no other region has verified the day")
-    if not os.path.isfile(report["report_pdf"]):  # noqa: PTH113  (a path as text, from JSON)
-        found.append(f"{report['report_pdf']} is not there")
+    if keyless := {run["region"] for run in runs.values()} - report["key_fingerprints"].keys():
+        found.append(f"no key fingerprint of {', '.join(sorted(keyless))}")
     return found
 
 

@@ -21,7 +21,7 @@ from lumen_workers.domain.clock import Clock, SystemClock
 from lumen_workers.domain.errors import LumenError
 from lumen_workers.local.broker import SOCKET_LIMIT, Broker, EmbeddedBroker, ExternalBroker, resolve_broker
 from lumen_workers.local.instance import holder
-from lumen_workers.local.ports import LOOPBACK, is_free
+from lumen_workers.local.ports import LOOPBACK, free_port, is_free
 
 MIN_PYTHON: Final = (3, 11)
 MIN_REDIS: Final = (6, 0)
@@ -211,7 +211,7 @@ def _ports(ports: Mapping[str, int], home: Path) -> list[Finding]:
         running = holder(home)
     except LumenError as fault:
         return [_failed("ports", fault)]
-    findings = []
+    findings = [] if ports else [_any_port()]
     for variable, port in ports.items():
         name = f"port {port}"
         try:
@@ -229,6 +229,15 @@ def _ports(ports: Mapping[str, int], home: Path) -> list[Finding]:
             mend = f"stop that program, or set {variable} to another port"
             findings.append(Finding(name=name, status=Health.WARN, detail=detail, mend=mend))
     return findings
+
+
+def _any_port() -> Finding:
+    try:
+        free_port()
+    except OSError as fault:
+        mend = f"let this user bind ports on {LOOPBACK}; Flower needs one"
+        return Finding(name="ports", status=Health.FAIL, detail=f"none can be bound: {fault.strerror}", mend=mend)
+    return Finding(name="ports", status=Health.OK, detail=f"free ones on {LOOPBACK}; Flower takes one")
 
 
 def _zone(name: str) -> Finding:

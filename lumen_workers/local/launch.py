@@ -54,7 +54,7 @@ def assembled(
         broker = resolve_broker(settings.env.broker_url, home)
         if isinstance(broker, ExternalBroker):
             broker.check()
-        port = choose_port(flower_port, "--flower-port")
+        port = choose_port(flower_port or settings.env.flower_port, "--flower-port or LUMEN_FLOWER_PORT")
         specs = system_specs(
             home=home, regions=regions, broker=broker, env=environment(settings), flower_port=port, jobs=jobs
         )

@@ -14,11 +14,11 @@ from typing import Final, TextIO
 
 from lumen_workers.domain.clock import SystemClock, iso
 from lumen_workers.domain.errors import DependencyError, EnvironmentFault, LumenError
-from lumen_workers.worker import guard
 from lumen_workers.local.instance import make_dir
 from lumen_workers.local.logs import LogFile, Terminal, log_name
 from lumen_workers.local.process import Child, ProcessSpec, RestartPolicy, Status
 from lumen_workers.local.state import ProcessState, State, clear_state, write_state
+from lumen_workers.worker import guard
 
 _SELF: Final = "lumen"
 _REPEAT_S: Final = 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from lumen_workers.effects.tracker import compute_due
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Tick
@@ -29,12 +31,25 @@ def effects(ctx: Context) -> str:
         except NotApplied as error:
             # One loop that cannot be reached keeps no effect from the others; the tick fails all the same.
             unapplied.append(error)
-        computed += len(compute_due(ctx.store, loop, ctx.effect_options, ctx.store.now()))
-        spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale)
-        said += len(spoken.quotes) + len(spoken.risks)
+        measured = measure(ctx, loop)
+        computed, said = computed + measured.effects, said + measured.findings
     if unapplied:
         raise unapplied[0]
     return f"{computed} effects, {said} findings"
+
+
+class Measured(NamedTuple):
+    """What was new in a loop: effects, and quotes and risks together."""
+
+    effects: int
+    findings: int
+
+
+def measure(ctx: Context, loop: str) -> Measured:
+    """Compute the effects of a loop that are due, and say what they are worth."""
+    effects = compute_due(ctx.store, loop, ctx.effect_options, ctx.store.now())
+    spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale)
+    return Measured(len(effects), len(spoken.quotes) + len(spoken.risks))
 
 
 TICKS = (

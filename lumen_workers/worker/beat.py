@@ -53,7 +53,8 @@ class LaneScheduler(Scheduler):  # type: ignore[misc]
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         """Send ``entry`` unless its lane is full. What cannot be sent is not sent later: the next slot comes anyway."""
         queue = entry.options["queue"]
-        away = (*self.connection.connection_errors, *self.connection.channel_errors, OperationalError, SchedulingError)
+        known = self.connection.connection_errors + self.connection.channel_errors
+        away = (*known, OSError, OperationalError, SchedulingError)
         try:
             if (waiting := self._depth(queue)) >= DEPTH_CAP:
                 log.warning("%s: %d messages wait in %s, not sent", entry.name, waiting, queue)

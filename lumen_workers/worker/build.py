@@ -31,7 +31,7 @@ def build_app(settings: Settings) -> Celery:
 def options(settings: Settings) -> dict[str, Any]:
     """Celery's settings; the reasons stand in docs/architecture.md."""
     return {
-        "broker_url": settings.broker_url or "memory://",
+        "broker_url": settings.broker_url,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lumen_workers.adapters.store import open_store
 from lumen_workers.domain.clock import day_bounds, to_us
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import EffectOptions, RuleEvent
+from lumen_workers.domain.runs import Seal
 from lumen_workers.domain.signals import Block
 from lumen_workers.effects.tracker import compute_due
 from lumen_workers.findings.speaker import speak
@@ -76,7 +77,15 @@ class Home:
     def store(self) -> Store:
         return open_store(self.url)
 
-    def lumen(self, *words: str, umask: int = 0o022, check: bool = True, **env: str) -> Any:
+    def seal(self) -> Seal:
+        """The first of the day."""
+        store = self.store()
+        try:
+            return store.runs.seals("daily", DAY)[0]
+        finally:
+            store.close()
+
+    def lumen(self, *words: str, env: Mapping[str, str] = PLAIN, umask: int = 0o022, check: bool = True) -> Any:
         base = {key: value for key, value in os.environ.items() if not key.startswith(("LUMEN_", "LC_", "LANG", "TZ"))}
         ours = {"LUMEN_HOME": str(self.home), "LUMEN_STORE_URL": self.url, "LUMEN_PIPELINE_VERSION": CODE}
         done = subprocess.run(
@@ -92,8 +101,8 @@ class Home:
         assert not check or done.returncode == 0, done.stderr
         return json.loads(done.stdout) if check else done
 
-    def daily(self, region: str, *, umask: int = 0o022, **env: str) -> dict[str, Any]:
-        run: dict[str, Any] = self.lumen("daily", "--day", str(DAY), "--region", region, umask=umask, **env)
+    def daily(self, region: str, env: Mapping[str, str] = PLAIN, umask: int = 0o022) -> dict[str, Any]:
+        run: dict[str, Any] = self.lumen("daily", "--day", str(DAY), "--region", region, env=env, umask=umask)
         assert run["status"] in ("done", "superseded"), run
         return run
 
@@ -119,8 +128,8 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_two_regions_in_other_surroundings_build_the_same_bytes(home: Home) -> None:
-    first = home.daily(A, **PLAIN)
-    second = home.daily(B, umask=0o077, LUMEN_ARCHIVE=str(home.home / "other"), **STRANGE)
+    first = home.daily(A)
+    second = home.daily(B, {**STRANGE, "LUMEN_ARCHIVE": str(home.home / "other")}, umask=0o077)
     assert first["digest"] == second["digest"]
     assert (first["winner"], second["status"]) == (True, "superseded")
     trees = home.tree(), home.tree("other")
@@ -130,7 +139,7 @@ def test_two_regions_in_other_surroundings_build_the_same_bytes(home: Home) -> N
 
 
 def test_both_may_publish_to_one_archive_and_a_day_run_again_is_nothing_new(home: Home) -> None:
-    runs = [home.daily(A, **PLAIN), home.daily(B, **STRANGE), home.daily(A, **STRANGE), home.daily(B, **PLAIN)]
+    runs = [home.daily(A), home.daily(B, STRANGE), home.daily(A, STRANGE), home.daily(B)]
     assert [run["run_id"] for run in runs[2:]] == [run["run_id"] for run in runs[:2]]
     assert len(home.lumen("runs", "list")) == 2
     verified = home.lumen("archive", "verify", str(DAY))
@@ -144,13 +153,13 @@ def test_both_may_publish_to_one_archive_and_a_day_run_again_is_nothing_new(home
 def test_an_attempt_from_the_same_seal_in_an_empty_workspace_gives_the_same_bytes(home: Home, tmp_path: Path) -> None:
     """Two separate runs of one region: the second knows the seal only."""
     copy = Home(tmp_path / "copy")
-    home.daily(A, **PLAIN)
-    seal = home.store().runs.seals("daily", DAY)[0]
+    home.daily(A)
+    seal = home.seal()
     fresh = copy.store()
     fill(fresh)
     fresh.runs.seal(seal)
     fresh.close()
-    copy.daily(A, umask=0o077, **STRANGE)
+    copy.daily(A, STRANGE, umask=0o077)
     assert copy.tree() == home.tree()
 
 
@@ -163,7 +172,7 @@ def test_late_samples_make_a_second_revision_in_both_regions_and_the_first_stays
     store.close()
     joined = home.daily(B)
     assert (joined["revision"], joined["digest"]) == (1, first["digest"])
-    second, other = home.daily(A, **PLAIN), home.daily(B, **STRANGE)
+    second, other = home.daily(A), home.daily(B, STRANGE)
     assert (second["revision"], other["revision"]) == (2, 2)
     assert second["digest"] == other["digest"] != first["digest"]
     assert home.tree() == before
@@ -175,8 +184,8 @@ def test_a_korean_day_is_the_same_everywhere_too(tmp_path: Path) -> None:
     store = home.store()
     fill(store, "ko")
     store.close()
-    first = home.daily(A, LUMEN_LOCALE="ko", **PLAIN)
-    second = home.daily(B, LUMEN_LOCALE="ko", LUMEN_ARCHIVE=str(home.home / "other"), **STRANGE)
+    first = home.daily(A, {**PLAIN, "LUMEN_LOCALE": "ko"})
+    second = home.daily(B, {**STRANGE, "LUMEN_LOCALE": "ko", "LUMEN_ARCHIVE": str(home.home / "other")})
     assert first["digest"] == second["digest"]
     text = (home.home / "archive" / str(DAY) / f"files/controls/reports/report_{DAY}.md").read_text(encoding="utf-8")
     assert any("가" <= letter <= "힣" for letter in text)
@@ -197,7 +206,7 @@ def test_the_same_rows_in_postgresql_and_in_sqlite_give_the_same_bytes(
     home: Home, tmp_path: Path, postgres_url_factory: Callable[[], str]
 ) -> None:
     sqlite = home.daily(A)
-    seal = home.store().runs.seals("daily", DAY)[0]
+    seal = home.seal()
     other = Home(tmp_path / "pg", postgres_url_factory())
     store = other.store()
     fill(store)
@@ -205,6 +214,6 @@ def test_the_same_rows_in_postgresql_and_in_sqlite_give_the_same_bytes(
     assert store.runs.seal(seal) == seal
     store.close()
     shutil.copytree(home.home / "keys", other.home / "keys")
-    postgres = other.daily(A, **STRANGE)
+    postgres = other.daily(A, STRANGE)
     assert postgres["digest"] == sqlite["digest"]
     assert other.tree() == home.tree()

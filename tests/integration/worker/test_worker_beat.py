@@ -80,9 +80,9 @@ def test_a_mistake_in_the_schedule_stops_every_start_with_one_line(make_system: 
         "schedule": [lumen, "schedule"],
         "run": [lumen, "run", "--duration", "1"],
     }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipe = subprocess.PIPE
     started = {
-        name: subprocess.Popen(guarded(command), cwd=system.folder, env=system.env, text=True, **pipes)
+        name: subprocess.Popen(guarded(command), cwd=system.folder, env=system.env, text=True, stdout=pipe, stderr=pipe)
         for name, command in commands.items()
     }
     for name, process in started.items():

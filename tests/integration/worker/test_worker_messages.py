@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -152,16 +153,16 @@ def test_a_message_that_comes_three_times_makes_one_run_and_one_result(running: 
 
 
 def test_celerys_own_commands_see_the_worker(running: System) -> None:
-    status = running.celery("status")
+    commands = (["status"], *(["inspect", what, "--json"] for what in ("registered", "active", "active_queues")))
+    with ThreadPoolExecutor() as pool:
+        status, registered, active, queues = pool.map(lambda command: running.celery(*command), commands)
     assert status.returncode == 0, status.stderr
     assert "1 node online" in status.stdout
-    name = status.stdout.partition(":")[0].removeprefix("->").strip()
+    [(name, tasks)] = json.loads(registered.stdout).items()
     assert name.startswith(f"lumen-jobs@{REGION}-")
-    registered = json.loads(running.celery("inspect", "registered", "--json").stdout)
-    assert {"lumen.daily", "lumen.daily.build", "lumen.reconcile"} <= set(registered[name])
-    assert json.loads(running.celery("inspect", "active", "--json").stdout) == {name: []}
-    queues = json.loads(running.celery("inspect", "active_queues", "--json").stdout)[name]
-    assert [queue["name"] for queue in queues] == [JOBS]
+    assert {"lumen.daily", "lumen.daily.build", "lumen.reconcile"} <= set(tasks)
+    assert json.loads(active.stdout) == {name: []}
+    assert [queue["name"] for queue in json.loads(queues.stdout)[name]] == [JOBS]
 
 
 def test_flower_sees_the_worker_and_its_tasks(running: System) -> None:

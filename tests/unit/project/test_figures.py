@@ -44,8 +44,8 @@ def test_a_block_is_renewed_and_the_rest_of_the_page_stays(tables: dict[str, Any
         "Before.\n\n<!-- figures:effects -->\nold\n<!-- /figures -->\n\nAfter.\n\n"
         "<!-- figures:day -->\nkept\n<!-- /figures -->\n"
     )
-    size = {"seconds": 0.123, "peak_mb": 90.4}
-    mask = {"seconds": 1234.5, "peak_mb": 1800.0}
+    size = {"seconds": 0.123, "peak_mib": 90.4}
+    mask = {"seconds": 1234.5, "peak_mib": 1800.0}
     found = {
         "machine": MACHINE,
         "effects": [{"samples": 10**7, "lumen": size, "pandas_mask": mask, "times_faster": 9876.5}],

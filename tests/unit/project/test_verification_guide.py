@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from support.servers import missing
 
 from lumen_workers.archive.freeze import Snapshot, freeze
 from lumen_workers.domain.runs import Seal
@@ -82,8 +83,9 @@ def test_checksums_hold_and_a_flipped_byte_is_found(day: Day) -> None:
     assert day.shell(0).returncode != 0
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_signature_holds_for_the_expected_key_only(day: Day) -> None:
+    if shutil.which("openssl") is None:
+        missing("openssl")
     done = day.shell(1)
     assert done.returncode == 0, done.stderr
     assert "Verified Successfully" in done.stdout

@@ -73,7 +73,13 @@ print(json.dumps({{"seconds": _seconds, "modules": len(sys.modules), "peak_mib":
 
 def kind(name: str, runs: int, home: Path) -> dict[str, Any]:
     """One kind of process; a first run, which fills the caches and migrates the store, does not count."""
-    env = {**os.environ, "LUMEN_HOME": str(home), "LUMEN_LANE": name, "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "LUMEN_HOME": str(home),
+        "LUMEN_LANE": name,
+        "LUMEN_BROKER_URL": "redis://127.0.0.1:1/0",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-c", TELL.format(ready=READY[name])]
     told = [
         json.loads(subprocess.run(command, stdout=subprocess.PIPE, env=env, check=True).stdout) for _ in range(runs + 1)

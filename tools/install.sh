@@ -92,7 +92,7 @@ rm -f "$stamp"
 lock=requirements/$profile.lock
 say "installing $lock into $venv"
 # A mirror that is set up for pip alone is unknown to uv: then pip does the work, slower.
-if ! "$uv" pip sync -q --python "$venv/bin/python" --require-hashes "$lock"; then
+if ! "$uv" pip sync -q --compile-bytecode --python "$venv/bin/python" --require-hashes "$lock"; then
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 || die "uv could not install $lock; what it said stands above"
     say "uv could not install $lock: trying pip"
     "$venv/bin/python" -m pip install --disable-pip-version-check --root-user-action=ignore --require-hashes -r "$lock"

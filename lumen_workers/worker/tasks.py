@@ -28,8 +28,9 @@ def register(app: Celery, settings: Settings) -> None:
     for task in TASKS.values():
         # Threads cannot be ended from outside; a burst ends by itself.
         limits = {} if task.lane == "sampler" else {"time_limit": HARD_LIMIT_S, "soft_time_limit": SOFT_LIMIT_S}
-        # `throws`: our own errors are logged by `perform`, as one line.
-        app.task(name=task.name, bind=True, typing=False, throws=(LumenError,), **limits)(_body(app, settings, task))
+        # `shared`: a task of this app only. `throws`: our own errors are logged by `perform`, as one line.
+        declare = app.task(name=task.name, bind=True, shared=False, typing=False, throws=(LumenError,), **limits)
+        declare(_body(app, settings, task))
 
 
 def _body(app: Celery, settings: Settings, task: Task) -> Callable[..., str]:

@@ -26,6 +26,10 @@ def imported(code: str, candidates: tuple[str, ...], home: Path, **env: str) -> 
     return ran.stdout.splitlines()[-1].split()[1:]
 
 
+BROKER = "redis://127.0.0.1:1/0"
+"""Nobody listens there; nothing connects at import."""
+
+
 def test_help_imports_nothing_that_only_commands_need(tmp_path: Path) -> None:
     code = "from lumen_workers.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert imported(code, HEAVY + OF_COMMANDS, tmp_path) == []
@@ -33,7 +37,7 @@ def test_help_imports_nothing_that_only_commands_need(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lane", ["sampler", "jobs", "beat"])
 def test_a_worker_starts_without_what_only_some_work_needs(tmp_path: Path, lane: str) -> None:
-    assert imported("import lumen_workers.worker.app", HEAVY, tmp_path, LUMEN_LANE=lane) == []
+    assert imported("import lumen_workers.worker.app", HEAVY, tmp_path, LUMEN_LANE=lane, LUMEN_BROKER_URL=BROKER) == []
     assert list(tmp_path.iterdir()) == []
 
 

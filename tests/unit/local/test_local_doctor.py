@@ -66,6 +66,7 @@ def test_a_sound_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             "clock",
             "home",
             "disk",
+            "ports",
             "zone Asia/Seoul",
             "fonts",
             "open files",
@@ -196,3 +197,14 @@ def test_few_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     found = look(tmp_path)["open files"]
     assert found.status is Health.WARN
     assert "ulimit -n 1024" in found.mend
+
+
+def test_a_machine_that_lets_nobody_bind_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor, "free_port", refuse)
+    found = look(tmp_path)["ports"]
+    assert found.status is Health.FAIL
+    assert "Permission denied" in found.detail
+    assert "Flower" in found.mend

@@ -66,7 +66,7 @@ def test_processes_are_those_that_one_machine_starts(
 
 
 def test_every_variable_of_ours_is_one_that_the_settings_read(services: dict[str, dict[str, Any]]) -> None:
-    known = {f"LUMEN_{name.upper()}" for name in Environment.model_fields} | {"LUMEN_LANE"}
+    known = {f"LUMEN_{name.upper()}" for name in Environment.model_fields}
     used = {name for service in services.values() for name in service.get("environment", {}) if name[:6] == "LUMEN_"}
     docker = set(re.findall(r"\b(LUMEN_[A-Z_]+)=", (COMPOSE / "Dockerfile").read_text("utf-8")))
     assert used | docker <= known

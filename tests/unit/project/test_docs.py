@@ -21,8 +21,7 @@ from lumen_workers.pipelines.failures import EXIT_CODES
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 OPERATIONS = ROOT / "docs" / "operations.md"
-# Not settings: which part of a region a process is.
-PROCESS_VARIABLES = {"LUMEN_LANE"}
+
 ANYWHERE = {"--home", "--debug"}
 
 page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -89,7 +88,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 @page
 def test_no_page_speaks_of_a_variable_that_nobody_reads(path: Path) -> None:
-    known = {f"LUMEN_{name.upper()}" for name in Environment.model_fields} | PROCESS_VARIABLES
+    known = {f"LUMEN_{name.upper()}" for name in Environment.model_fields}
     assert set(re.findall(r"\bLUMEN_[A-Z_]+[A-Z]\b", path.read_text("utf-8"))) <= known | {"LUMEN_QB", "LUMEN_RL"}
 
 

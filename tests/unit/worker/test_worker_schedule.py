@@ -56,11 +56,12 @@ def test_every_task_goes_to_its_lane_in_the_process_region(settings: Settings) -
 
 
 def test_messages_are_json_and_acknowledged_late(settings: Settings) -> None:
-    conf = build_app(settings).conf
+    app = build_app(settings)
+    conf = app.conf
     assert conf.accept_content == ["json"]
     assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.worker_prefetch_multiplier) == (True, False, 1)
     assert conf.broker_transport_options["visibility_timeout"] > 10 * max(
-        task.time_limit or 0 for task in build_app(settings).tasks.values()
+        task.time_limit or 0 for task in app.tasks.values()
     )
 
 
@@ -70,3 +71,9 @@ def test_a_region_fires_its_own_entries_into_its_own_lanes(settings: Settings) -
     assert fired.keys() == {name for name, entry in found.items() if "us-west-2" in entry.regions}
     assert {row["options"]["queue"] for row in fired.values()} == {"us-west-2.jobs", "us-west-2.sampler"}
     assert beat_entries(found, "mars") == {}
+
+
+def test_two_apps_in_one_process_have_tasks_of_their_own(settings: Settings) -> None:
+    first, second = build_app(settings), build_app(settings)
+    assert first.tasks["lumen.daily"].app is first
+    assert second.tasks["lumen.daily"].app is second

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,3 +202,42 @@ def test_a_korean_day_is_korean(world: World) -> None:
     text = (snapshot(world) / f"files/controls/reports/report_{DAY}.md").read_text(encoding="utf-8")
     assert done.status is RunStatus.DONE
     assert any("가" <= letter <= "힣" for letter in text)
+
+
+def test_the_index_names_every_result_and_the_run_manifest_who_made_it(world: World) -> None:
+    first = run(world)
+    step(world)
+    second = run(world, B)
+    lines = [json.loads(line) for line in (world.folder / "archive" / "index.jsonl").read_text().splitlines()]
+    assert len(lines) == 1
+    assert lines[0].pop("ts").endswith("+00:00")
+    assert lines[0] == {
+        "day": DAY.isoformat(),
+        "revision": 1,
+        "snapshot": DAY.isoformat(),
+        "hash": first.digest,
+        "run_id": first.run_id,
+        "region": A,
+    }
+    for made, region in ((first, A), (second, B)):
+        manifest = json.loads((snapshot(world) / "runs" / f"{made.run_id}.json").read_text())
+        assert manifest["trace_id"] == made.trace_id
+        assert (manifest["region"], manifest["attempt"], manifest["revision"]) == (region, 1, 1)
+        assert manifest["outputs"] == {"root": first.digest, "snapshot": DAY.isoformat()}
+        assert manifest["key_fingerprint"] == world.keys[region].fingerprint
+        assert manifest["inputs"]["seal"] == world.store.runs.seals("daily", DAY)[0].digest()
+
+
+def test_an_index_that_cannot_be_written_costs_nothing_and_the_next_election_mends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise EnvironmentFault("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.remote, "note", refuse)
+        assert run(world).status is RunStatus.DONE
+    assert not (world.folder / "archive" / "index.jsonl").exists()
+    step(world)
+    run(world, B)
+    assert (world.folder / "archive" / "index.jsonl").read_text().count("\n") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -165,3 +166,26 @@ def test_a_file_without_the_header_is_one_line(lumen: Command, tmp_path: Path, t
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert "metrics.csv" in answer.err
     assert "fresh" not in [row["loop"] for row in lumen("loop", "list", "--json").json]
+
+
+def test_an_imported_step_is_measured_and_spoken_of(lumen: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "controls").mkdir()
+    step = datetime(2026, 1, 31, 3, 0, tzinfo=UTC)
+    rows = ["ts,phase_diff,entropy_rate,creative_band,risk_band"]
+    for n in range(-300, 300):
+        ts = step + n * timedelta(milliseconds=200)
+        rows.append(f"{ts.isoformat()},0.3,0.2,{0.25 if n < 0 else 0.35},0.3")
+    (folder / "logs" / "metrics.csv").write_text("\n".join(rows) + "\n")
+    event = {"ts": step.isoformat(), "actor": "Sena", "rule": "creative_min", "old": 0.22, "new": 0.3, "note": ""}
+    (folder / "controls" / "rules_history.jsonl").write_text(json.dumps(event) + "\n")
+    imported = lumen("import", folder, "--loop", "kiln", "--json").json
+    assert (imported["rate_hz"], imported["added"], imported["refused"]) == (5, 601, 0)
+    assert lumen("effects", "compute", "--loop", "kiln", "--json").json == {"kiln": {"effects": 1, "findings": 1}}
+    assert lumen("effects", "compute", "--loop", "kiln", "--json").json == {"kiln": {"effects": 0, "findings": 0}}
+    effect = lumen("effects", "list", "--loop", "kiln", "--json").json[0]
+    assert (effect["status"], effect["n_pre"], effect["n_post"]) == ("computed", 145, 145)
+    assert effect["signals"]["creative_band"]["delta"] == pytest.approx(0.1)
+    quote = lumen("quotes", "list", "--loop", "kiln", "--json").json[0]
+    assert (quote["by"], quote["rule"], quote["confidence"]) == ("Sena", "creative_min", 0.65)

@@ -1,29 +1,14 @@
-"""Ports: what services need from the outside. Adapters implement them; each family has one conformance suite."""
+"""The store, facet by facet. Every writing call is one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from lumen_workers.domain.records import Effect, EffectOptions, LoopSpec, Quote, Risk, RuleEvent, RuleSpec, RuleValue
-from lumen_workers.domain.runs import (
-    Alarm,
-    Lease,
-    Letter,
-    Owed,
-    OwedState,
-    Result,
-    Run,
-    Seal,
-    StageRun,
-    TickState,
-)
+from lumen_workers.domain.records import Effect, EffectOptions, Quote, Risk, RuleEvent, RuleSpec, RuleValue
+from lumen_workers.domain.runs import Alarm, Lease, Letter, Owed, OwedState, Result, Run, Seal, StageRun, TickState
 from lumen_workers.domain.signals import Block
-
-# ---------------------------------------------------------------- store
 
 
 class LoopStore(Protocol):
@@ -302,110 +287,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
-
-
-# ---------------------------------------------------------------- the loop's ends
-
-
-class Source(Protocol):
-    """Where a loop's samples come from. One instance a process and loop; not thread-safe."""
-
-    host_bound: bool
-    """True: it measures the machine it runs on, so no other machine may take it over."""
-
-    def open(self, last_us: int | None) -> None:
-        """Get ready; ``last_us`` is the newest stored sample: a follower goes on behind it. Must not block for long."""
-
-    def read(self, tick_us: int, lateness_s: float) -> Block:
-        """The samples for the tick at ``tick_us``, fired ``lateness_s`` late. Never blocks: no fresh data, empty block.
-
-        A polled source returns one row at ``tick_us``; a follower returns the rows that have come, with their own ts.
-        """
-
-    def close(self) -> None:
-        """Stop threads, close files."""
-
-
-class Actuator(Protocol):
-    """How a rule's value reaches the loop."""
-
-    name: str
-
-    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
-        """Make the loop use ``rules`` (all of them). Idempotent. Returns when the loop has them; raises otherwise."""
-
-
-# ---------------------------------------------------------------- evidence
-
-
-class Remote(Protocol):
-    """Where snapshots are kept. Names are relative POSIX paths; a published folder never changes."""
-
-    def publish(self, name: str, folder: Path) -> bool:
-        """Copy ``folder`` to ``name`` in one step. False: ``name`` is there already (nothing was written)."""
-
-    def attach(self, name: str, relative: str, data: bytes) -> bool:
-        """Add one side file to a published folder, atomically. False: it is there already."""
-
-    def fetch(self, name: str, target: Path) -> Path:
-        """Copy the folder to ``target`` (which must not exist) and return it. Raises NotFound."""
-
-    def exists(self, name: str) -> bool:
-        """Whether the folder is published."""
-
-    def names(self) -> list[str]:
-        """Published folders, sorted."""
-
-    def note(self, name: str, data: bytes) -> None:
-        """Write the file ``name`` beside the folders, whole; one that is there is replaced atomically."""
-
-
-class Signer(Protocol):
-    """A region's key."""
-
-    fingerprint: str
-    """SHA-256 of the DER SubjectPublicKeyInfo, lower-case hex."""
-
-    public_pem: str
-
-    def sign(self, data: bytes) -> bytes:
-        """Ed25519 signature, 64 bytes."""
-
-
-# ---------------------------------------------------------------- messages
-
-
-class Dispatcher(Protocol):
-    """Hands messages to the lanes."""
-
-    def send(self, task: str, *, region: str, lane: str, payload: Mapping[str, Any], trace_id: str) -> None:
-        """Queue ``task`` on ``<region>.<lane>``. Raises NetworkError when the broker does not take it in time."""
-
-
-class Heartbeat(Protocol):
-    """Keeps a lease alive while work runs."""
-
-    def keep(self, lease: Lease) -> AbstractContextManager[Lease]:
-        """Renew in the background inside the ``with``; leaving it with a lost lease raises LeaseLost."""
-
-
-__all__ = [
-    "Actuator",
-    "Dispatcher",
-    "EffectStore",
-    "FindingStore",
-    "Heartbeat",
-    "LeaseStore",
-    "LoopSpec",
-    "LoopStore",
-    "NoticeStore",
-    "OwedStore",
-    "Remote",
-    "RuleStore",
-    "RunStore",
-    "SampleStore",
-    "Signer",
-    "Source",
-    "Store",
-    "TickStore",
-]

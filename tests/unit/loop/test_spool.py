@@ -203,3 +203,15 @@ def test_ordered_keeps_the_first_of_equal_times() -> None:
     got = ordered(Block(np.array([3, 1, 3], np.int64), np.array([[0.1] * 4, [0.2] * 4, [0.3] * 4])))
     assert got.ts.tolist() == [1, 3]
     assert got.values[:, 0].tolist() == [0.2, 0.1]
+
+
+def test_it_holds_ten_minutes_of_ten_loops_at_50_hz(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    half_second = [n * 20_000 for n in range(25)]
+    for second in range(600):
+        for start in (second * 1_000_000, second * 1_000_000 + 500_000):
+            for loop in range(10):
+                assert spool.append(f"a-loop-with-a-longer-name-{loop}", block(*(start + ts for ts in half_second)))
+    sink = Sink()
+    assert spool.replay(sink, 60) == 10 * 50 * 600
+    assert {len(got) for got in sink.rows.values()} == {50 * 600}

@@ -98,7 +98,7 @@ class System:
         if schedule is not None:
             (folder / "beat_schedule.py").write_text(schedule)
             shutil.copytree(ROOT / "configs", configs, dirs_exist_ok=True, ignore=shutil.ignore_patterns("loops.yaml"))
-            self.env["PYTHONPATH"] = str(folder)
+            self.env["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.folder = folder
         self.store: SqlStore = open_store(f"sqlite:///{self.home}/lumen.db")
         self.processes: list[subprocess.Popen[bytes]] = []

@@ -12,7 +12,7 @@ import pytest
 from support.processes import eventually
 from support.workers import JOBS, REGION, System
 
-from lumen_workers.domain.runs import Letter, RunStatus
+from lumen_workers.domain.runs import Letter, Run, RunStatus
 from lumen_workers.local.ports import free_port
 
 pytestmark = pytest.mark.redis
@@ -130,22 +130,27 @@ def test_what_cannot_be_understood_is_refused_and_harms_nobody(
 
 
 def test_a_message_that_comes_three_times_makes_one_run_and_one_result(running: System) -> None:
-    body = json.dumps([[], {"day": "2026-02-02"}, None])
-    head = headers(task="lumen.daily", id="0b0d4c8e-0000-4000-8000-0000000000aa")
-    running.push(body, head)
-    running.push(body, head)
-    eventually(lambda: running.idle() and running.store.runs.results("daily"))
-    running.push(body, head)
+    """Also where asking once more would make something new: today, which still runs, gets a further revision."""
+    number = "0b0d4c8e-0000-4000-8000-0000000000aa"
+    body = json.dumps([[], {"day": "today"}, None])
+
+    def runs() -> list[Run]:
+        return [run for run in running.store.runs.rows() if run.trace_id == number.replace("-", "")]
+
+    def deliver() -> None:
+        running.push(body, headers(task="lumen.daily", id=number))
+
+    deliver()
+    deliver()
+    eventually(lambda: runs() and runs()[0].status.final and running.idle())
+    deliver()
     eventually(running.idle)
-
-    def runs() -> list[Any]:
-        return [run for run in running.store.runs.rows() if run.day.isoformat() == "2026-02-02"]
-
-    eventually(lambda: all(run.status.final for run in runs()) and running.idle())
     [run] = runs()
     assert run.status is RunStatus.DONE
     assert [stage.name for stage in run.stages] == STAGES
-    assert len(running.store.runs.results("daily", run.day)) == 1
+    results = running.store.runs.results("daily", run.day)
+    assert [result.revision for result in results if result.run_id == run.run_id] == [run.revision]
+    assert max(result.revision for result in results) == run.revision
     # A stage that comes again after the end is stale.
     trace = running.call("lumen.daily.verify", run_id=run.run_id, attempt=1)
     eventually(lambda: any(trace in line and "stale:" in line for line in running.log("jobs").splitlines()))

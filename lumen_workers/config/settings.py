@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lumen_workers.config.broker import celery_url
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.domain.errors import ConfigError, UsageError
 from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
@@ -116,9 +117,9 @@ class Settings:
 
     @property
     def broker_url(self) -> str | None:
-        """``LUMEN_BROKER_URL``, else the broker that `lumen run` keeps for this home, else None."""
+        """``LUMEN_BROKER_URL``, else the broker that `lumen run` keeps for this home, else None. For Celery."""
         if self.env.broker_url:
-            return self.env.broker_url
+            return celery_url(self.env.broker_url)
         try:
             return self.broker_file.read_text(encoding="utf-8").strip() or None
         except OSError:

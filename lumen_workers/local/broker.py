@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from lumen_workers.domain.errors import ConfigError, DependencyError, EnvironmentFault, NetworkError
+from lumen_workers.config.broker import celery_url
+from lumen_workers.domain.errors import DependencyError, EnvironmentFault, NetworkError
 from lumen_workers.local.instance import make_dir
 from lumen_workers.local.process import USAGE_CODES, ProcessSpec
 
@@ -24,7 +25,6 @@ SOCKET_LIMIT: Final = 100
 """Bytes. The kernels take 104 to 108 with the final zero."""
 
 PROGRAMS: Final = ("redis-server", "valkey-server")
-_SCHEMES: Final = ("redis", "rediss", "redis+socket", "unix")
 _GONE_S: Final = 10.0
 
 
@@ -159,7 +159,7 @@ def resolve_broker(url: str | None, home: Path, *, path: str | None = None) -> B
     DependencyError when no program is found.
     """
     if url:
-        return ExternalBroker(url=_checked(url))
+        return ExternalBroker(url=celery_url(url))
     return EmbeddedBroker(program=find_program(path), socket_path=socket_path(home), data_dir=home.absolute() / "redis")
 
 
@@ -194,16 +194,6 @@ def client_url(url: str) -> str:
         return url
     database = parse_qs(parts.query).get("virtual_host", ["0"])[0].strip("/") or "0"
     return f"unix://{parts.netloc}{parts.path}?db={database}"
-
-
-def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ConfigError(f"LUMEN_BROKER_URL: scheme {parts.scheme or url!r} is not one of {', '.join(_SCHEMES)}")
-    if parts.scheme == "unix":
-        database = parse_qs(parts.query).get("db", ["0"])[0]
-        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
-    return url
 
 
 def _quoted(path: Path) -> str:

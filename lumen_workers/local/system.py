@@ -76,7 +76,7 @@ def system_specs(
         specs.append(
             ProcessSpec(
                 name=f"{region}/beat",
-                argv=_celery("beat", "-s", str(home.absolute() / "run" / f"beat-{region}"), "--loglevel", loglevel),
+                argv=_celery("beat", "--loglevel", loglevel),
                 env={**common, "LUMEN_REGION": region, "LUMEN_LANE": "beat"},
                 after=after,
             )

@@ -16,7 +16,7 @@ from lumen_workers.worker.build import beat_entries, build_app
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    monkeypatch.setenv("LUMEN_BROKER_URL", "memory://")
+    monkeypatch.setenv("LUMEN_BROKER_URL", "unix:///run/redis.sock?db=3")
     monkeypatch.setenv("LUMEN_REGION", "us-west-2")
     monkeypatch.setenv("LUMEN_CONFIGS", str(Path(__file__).resolve().parents[3] / "configs"))
     return load(home=tmp_path)
@@ -55,9 +55,19 @@ def test_every_task_goes_to_its_lane_in_the_process_region(settings: Settings) -
         assert app.amqp.router.route({}, name)["queue"].name == f"us-west-2.{task.lane}"
 
 
+@pytest.mark.parametrize("url", ["amqp://localhost", "localhost:6379", "memory://"])
+def test_a_broker_that_is_not_redis_is_refused(
+    url: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUMEN_BROKER_URL", url)
+    with pytest.raises(ConfigError, match=r"LUMEN_BROKER_URL: scheme .* is not one of redis, rediss"):
+        build_app(load(home=tmp_path))
+
+
 def test_messages_are_json_and_acknowledged_late(settings: Settings) -> None:
     app = build_app(settings)
     conf = app.conf
+    assert conf.broker_url == "redis+socket:///run/redis.sock?virtual_host=3"
     assert conf.accept_content == ["json"]
     assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.worker_prefetch_multiplier) == (True, False, 1)
     assert conf.broker_transport_options["visibility_timeout"] > 10 * max(

@@ -11,7 +11,7 @@ from lumen_workers.config import Settings
 from lumen_workers.engine.schedule import Entry
 from lumen_workers.pipelines.tasks import TASKS, task_of
 from lumen_workers.schedule import entries
-from lumen_workers.worker import signals, tasks
+from lumen_workers.worker import signals, tasks, transport
 from lumen_workers.worker.beat import CronSchedule
 
 VISIBILITY_S = 12 * 3600
@@ -20,6 +20,7 @@ VISIBILITY_S = 12 * 3600
 
 def build_app(settings: Settings) -> Celery:
     """The app of one process. Raises ConfigError for a schedule that names what does not exist."""
+    transport.install()
     app = Celery("lumen_workers", set_as_current=False)
     app.conf.update(options(settings))
     app.conf.beat_schedule = beat_entries(entries(settings), settings.region)

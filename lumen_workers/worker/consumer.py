@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from celery import signals
-from celery.exceptions import InvalidTaskError
+from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 
@@ -21,6 +22,13 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
     Celery's own acknowledges a body that it cannot decode without telling anybody, and lets one that decodes to the
     wrong shape end the worker, which gets it back at the next start.
     """
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """The broker has gone; what runs goes on, and the consumer connects again."""
+        with warnings.catch_warnings():
+            # Celery means to cancel what runs by default one day, and says so each time.
+            warnings.simplefilter("ignore", CPendingDeprecationWarning)
+            super().on_connection_error_after_connected(exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body that could not be unpacked."""

@@ -15,11 +15,12 @@ import numpy as np
 import psutil
 import pytest
 from support.processes import eventually, gone
-from support.workers import REGION, System
+from support.workers import REGION, RedisServer, System
 
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.runs import Run, RunStatus, StageStatus
 from lumen_workers.domain.signals import Block
+from lumen_workers.loop.coverage import coverage
 
 pytestmark = pytest.mark.redis
 
@@ -110,6 +111,27 @@ def test_workers_end_in_order(make_system: MakeSystem) -> None:
     assert lease is not None
     assert lease.expires <= system.store.now()
     assert "stopped: main" in system.log("sampler").splitlines()[-1]
+
+
+def test_a_sampler_outlives_its_broker(make_system: MakeSystem, broker: RedisServer) -> None:
+    """The broker dies under a running burst: sampling goes on, and the consumer takes ticks again."""
+    system = make_system(schedule='SCHEDULE = {"sample": {"run": "sample", "every_s": 1}}')
+    sampler, beat = system.worker("sampler"), system.beat()
+    eventually(lambda: system.log("sampler").count("handed over: main") >= 2)
+    broker.stop()
+    broker.start()
+    before = system.log("sampler").count("handed over: main")
+    eventually(lambda: system.log("sampler").count("handed over: main") >= before + 2, 40)
+    assert (sampler.poll(), beat.poll()) == (None, None)
+    for word in ("Unrecoverable", "CPendingDeprecationWarning"):
+        assert word not in system.log("sampler"), system.log("sampler")
+    beat.kill()
+    beat.wait()
+    sampler.send_signal(signal.SIGINT)
+    assert sampler.wait(30) == 0
+    found = coverage(system.store.samples, "main", 5, 0, 2**62)
+    assert found.present > 5
+    assert found.missing == 0
 
 
 def test_a_broker_that_is_away_is_said_within_a_minute(make_system: MakeSystem) -> None:

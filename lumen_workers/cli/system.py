@@ -88,6 +88,8 @@ def _ago(seconds: float | None) -> str:
     """How long ago, in the unit that suits."""
     if seconds is None:
         return "none yet"
+    if seconds < -1:
+        return "in the future"
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit} ago"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lumen_workers.config import Settings
-from lumen_workers.domain.clock import iso, to_us
+from lumen_workers.domain.clock import US, iso, to_us
 from lumen_workers.domain.ports import Store
 from lumen_workers.local.state import read_state
 from lumen_workers.loop.claim import lease_name
+
+_FRESH_US: Final = 5 * US
 
 
 def overview(settings: Settings, store: Store) -> dict[str, Any]:
@@ -19,12 +21,14 @@ def overview(settings: Settings, store: Store) -> dict[str, Any]:
     loops = []
     for name, rate in store.loops.rates().items():
         span, lease = store.samples.span(name), leases.get(lease_name(name))
+        # A stopped sampler of a host-bound loop keeps its lease to the end; what counts is that samples come.
+        fresh = span is not None and to_us(now) - span[1] < _FRESH_US
         loops.append(
             {
                 "loop": name,
                 "rate_hz": rate,
                 "newest_s_ago": round((to_us(now) - span[1]) / 1e6, 1) if span else None,
-                "sampled_by": lease.holder if lease and lease.expires > now else None,
+                "sampled_by": lease.holder if fresh and lease and lease.expires > now else None,
             }
         )
     return {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from lumen_workers.domain.clock import Clock
+from lumen_workers.domain.clock import Clock, to_us
 from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
@@ -139,9 +139,11 @@ class SamplerLane:
             return
         self._store.loops.register(spec.name, spec.rate_hz, spec.source)
         last = self._store.samples.tail(spec.name, 1)
+        # A sample from the future, left by a clock that was wrong, must not hold up those of now.
+        last_us = min(int(last.ts[-1]), to_us(self._store.now())) if len(last) else None
         del self._sources[spec.name]
         with self._throttle.contain(f"open {spec.name}", f"the source of loop {spec.name} does not open") as opening:
-            source.open(int(last.ts[-1]) if len(last) else None)
+            source.open(last_us)
         if opening.error is not None:
             with self._throttle.contain(f"close {spec.name}", f"the source of loop {spec.name} does not close"):
                 source.close()

@@ -1,4 +1,4 @@
-"""Kombu's Redis transport, mended: a broker that dies under running work must not take the worker's consumer with it."""
+"""Kombu's Redis transport, mended: a broker that dies under running work must not take the consumer with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 
-class Channel(redis.Channel):  # type: ignore[misc]  # kombu ships no types
+class Channel(redis.Channel):
     """A channel that says so when its connection has gone.
 
     After a lost connection, kombu gives back what is not acknowledged through a channel that has no connection any
@@ -19,10 +19,11 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu ships no types
     def _connparams(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if self.connection.client is None:
             raise RedisConnectionError("the connection to the broker has gone")
-        return dict(super()._connparams(*args, **kwargs))
+        parameters: dict[str, Any] = super()._connparams(*args, **kwargs)  # type: ignore[no-untyped-call]
+        return parameters
 
 
-class Transport(redis.Transport):  # type: ignore[misc]
+class Transport(redis.Transport):
     """The transport of ``redis://``, ``rediss://`` and ``redis+socket://``."""
 
     Channel = Channel

@@ -12,6 +12,7 @@ from lumen_workers.archive.forms.names import EFFECTS, FORMS, HISTORY, METRICS, 
 from lumen_workers.archive.forms.outcome import FileReport, ImportReport
 from lumen_workers.archive.forms.quarantine import Quarantine
 from lumen_workers.archive.forms.tables import table_columns
+from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import check_name
 from lumen_workers.domain.ports import Store
@@ -21,6 +22,7 @@ SOURCE: Final = "import"
 """The source of a loop that an import made."""
 
 _BATCH: Final = 50_000
+_AHEAD_US: Final = 60 * US  # how far the clock that stamped the samples may be ahead of the store's
 
 
 def import_dir(
@@ -116,7 +118,8 @@ def _metrics(
         if len(block):
             added += store.samples.add(loop, block)
 
-    for count, block in samples.read_blocks(path, refused):
+    limit_us = to_us(store.now()) + _AHEAD_US
+    for count, block in samples.read_blocks(path, refused, limit_us):
         rows += count
         good += len(block)
         waiting.append(block)

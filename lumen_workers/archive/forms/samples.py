@@ -37,11 +37,12 @@ def check_file(path: Path) -> None:
     check_header(first[1].split(b"\n", 1)[0][:_HEADER_BYTES].decode("utf-8", errors="replace"), str(path))
 
 
-def read_blocks(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, Block]]:
+def read_blocks(path: Path, quarantine: Quarantine, limit_us: int) -> Iterator[tuple[int, Block]]:
     """``(data rows read, the good ones)`` for each piece of a checked file.
 
-    Times rise strictly over the whole file; a row that is bad, not later than the one before it or not a sample goes
-    to the quarantine, the rest is kept. Blank lines are nothing.
+    Times rise strictly over the whole file, up to ``limit_us``: a sample from the future would hold up every live one.
+    A row that is bad, not later than the one before it or not a sample goes to the quarantine, the rest is kept. Blank
+    lines are nothing.
     """
     order = RowFilter()
     for number, data in pieces(path):
@@ -49,12 +50,12 @@ def read_blocks(path: Path, quarantine: Quarantine) -> Iterator[tuple[int, Block
             _, _, data = data.partition(b"\n")
             number = 2
         block = parse_plain(data, order.last_us)
-        if block is not None:
+        if block is not None and not (len(block) and block.ts[-1] > limit_us):
             rows = len(block)
             if rows:
                 order.last_us = int(block.ts[-1])
         else:
-            rows, block = _line_by_line(data, number, order, quarantine)
+            rows, block = _line_by_line(data, number, order, quarantine, limit_us)
         if rows:
             yield rows, block
 
@@ -97,7 +98,9 @@ def estimate_rate(block: Block) -> int:
     return min(RATES_HZ, key=lambda rate: abs(np.log(rate * seconds)))
 
 
-def _line_by_line(data: bytes, first: int, order: RowFilter, quarantine: Quarantine) -> tuple[int, Block]:
+def _line_by_line(
+    data: bytes, first: int, order: RowFilter, quarantine: Quarantine, limit_us: int
+) -> tuple[int, Block]:
     good: list[tuple[int, Reading]] = []
     rows = 0
     for number, raw in enumerate(data.split(b"\n"), first):
@@ -107,7 +110,7 @@ def _line_by_line(data: bytes, first: int, order: RowFilter, quarantine: Quarant
         rows += 1
         try:
             ts_us, reading = parse_line(_decoded(line))
-            order.check(ts_us)
+            order.check(ts_us, limit_us)
         except BadRow as bad:
             quarantine.put(METRICS, number, line, bad.reason.value)
         else:

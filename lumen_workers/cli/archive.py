@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def verify(
-    day: Annotated[str, typer.Argument(help="YYYY-MM-DD for its newest revision, or YYYY-MM-DD.r2.")],
+    day: Annotated[str, typer.Argument(help="today, yesterday or YYYY-MM-DD (newest revision), or YYYY-MM-DD.r2.")],
     revision: Annotated[int | None, typer.Option("--revision", min=1, help="Instead of the newest.")] = None,
     require: Annotated[
         list[str] | None, typer.Option("--require", help="A region that must have signed; repeatable.")
@@ -44,9 +45,12 @@ def verify(
     from lumen_workers.archive.layout import parse_snapshot_name, snapshot_name
     from lumen_workers.archive.verify import verify_snapshot
     from lumen_workers.domain.errors import CheckFailed
+    from lumen_workers.engine.seals import parse_day
 
     settings = config.load()
     required = [settings.check_region(region) for region in require or ()]
+    if day in ("today", "yesterday"):
+        day = parse_day(day, datetime.now(UTC), settings.zone).isoformat()
     wanted, named = parse_snapshot_name(day)
     remote = bootstrap.remote_of(settings)
     chosen = revision or (named if named > 1 else _newest(remote, wanted))
@@ -64,6 +68,7 @@ def verify(
         typer.echo(f"{name} holds")
         typer.echo(f"  root {found.root}")
         typer.echo(f"  signed by {', '.join(found.signed_by)}")
+        typer.echo("  the root covers files/; runs/ tells who built it, and is covered by no signature")
         if found.unpinned:
             typer.echo(f"  also signed, by keys that are not pinned here: {', '.join(found.unpinned)}")
     else:

@@ -18,7 +18,8 @@ from lumen_workers.domain.errors import LumenError
 app = typer.Typer(
     name="lumen",
     help="Watch a running loop, change its rules safely, prove what each change did.",
-    epilog="All commands take --home DIR (else LUMEN_HOME, else ./var) and --debug, before or after the command.",
+    epilog="All commands take --home DIR (else LUMEN_HOME, else ./var) and --debug, before or after the command; "
+    "`lumen --version` tells the version.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -70,6 +71,11 @@ def take_globals(argv: Sequence[str]) -> tuple[list[str], bool]:
     debug = False
     items = iter(argv)
     for item in items:
+        if item == "--version" and not rest:
+            from lumen_workers import __version__
+
+            sys.stdout.write(f"lumen {__version__}\n")
+            sys.exit(0)
         if item == "--":
             rest += [item, *items]
         elif item == "--debug":

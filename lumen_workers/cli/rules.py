@@ -101,7 +101,7 @@ def rollback(
     from lumen_workers.domain.errors import UsageError
 
     if sum(item is not None for item in (event, to, automatic)) != 1:
-        raise UsageError("give one of EVENT, --to TIME and --last-automatic RULE")
+        raise UsageError("give one of EVENT, --to TIME or --last-automatic RULE")
     who = actor or _me()
     with opened.context() as (ctx, _):
         rules = ctx.rules()

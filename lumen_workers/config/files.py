@@ -181,6 +181,10 @@ def explain(
         elif item["type"] == "model_type":
             known = sorted(_keys_at(model, item["loc"]))
             lines.append(f"{key}: needs keys and their values (known: {', '.join(known)}), not {item['input']!r:.100}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: is required")
+        elif item["type"] == "too_short":
+            lines.append(f"{key}: needs at least {item['ctx']['min_length']}, not {item['ctx']['actual_length']}")
         else:
             allowed = _range_at(model, item["loc"]) or item["msg"].removeprefix("Value error, ")
             shown = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r:.100}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
@@ -46,7 +46,7 @@ class Environment(BaseSettings):
     lane: str | None = Field(None, pattern="^[a-z]{1,20}$")
     regions: Annotated[Regions | None, NoDecode, BeforeValidator(_split)] = None
     zone: str | None = None
-    locale: str | None = Field(None, pattern="^(en|ko)$")
+    locale: Literal["en", "ko"] | None = None
     broker_url: str | None = None
     store_url: str | None = None
     archive: Path | None = None

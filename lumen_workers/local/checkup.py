@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lumen_workers
 from lumen_workers import config
 from lumen_workers.adapters.store import inspect_store
 from lumen_workers.config import Settings
-from lumen_workers.local.doctor import Finding, StoreView, examine
+from lumen_workers.config.settings import Environment
+from lumen_workers.local.doctor import Finding, Health, StoreView, examine
+from lumen_workers.worker.guard import LIFELINE_ENV
 
 FONTS = Path(lumen_workers.__file__).parent / "reports" / "fonts"
 
@@ -17,14 +21,28 @@ FONTS = Path(lumen_workers.__file__).parent / "reports" / "fonts"
 def checkup() -> Sequence[Finding]:
     """Every finding. Raises ConfigError when the settings cannot be read at all."""
     settings = config.load()
-    return examine(
-        home=settings.home,
-        broker_url=settings.env.broker_url,
-        store=lambda: _look(settings),
-        ports={"LUMEN_FLOWER_PORT": port} if (port := settings.env.flower_port) else {},
-        zones=(settings.zone.key,),
-        fonts=FONTS,
-    )
+    return [
+        *_variables(os.environ),
+        *examine(
+            home=settings.home,
+            broker_url=settings.env.broker_url,
+            store=lambda: _look(settings),
+            ports={"LUMEN_FLOWER_PORT": port} if (port := settings.env.flower_port) else {},
+            zones=(settings.zone.key,),
+            fonts=FONTS,
+        ),
+    ]
+
+
+def _variables(environ: Mapping[str, str]) -> list[Finding]:
+    """A warning for each ``LUMEN_…`` variable that nobody reads: most likely a typing error."""
+    known = [f"LUMEN_{name.upper()}" for name in Environment.model_fields]
+    findings = []
+    for name in sorted(name for name in environ if name.startswith("LUMEN_") and name not in {*known, LIFELINE_ENV}):
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+        mend = f"did you mean {close[0]}?" if close else "unset it; docs/operations.md lists the variables"
+        findings.append(Finding(name=name, status=Health.WARN, detail="nobody reads this variable", mend=mend))
+    return findings
 
 
 def _look(settings: Settings) -> StoreView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -61,8 +62,9 @@ def demo() -> int:
     """Run it; returns the exit code. With ``DEMO_EXIT=1`` everything is stopped at the end, else at Ctrl-C."""
     settings = config.load()
     if missing := [name for name in LOOPS if name not in settings.loops]:
-        raise CheckFailed(f"the demo needs the loops {', '.join(LOOPS)}; configs/loops.yaml lacks {', '.join(missing)}")
-    console = Console(highlight=False)
+        raise CheckFailed(f"the demo needs the loops {', '.join(LOOPS)}; loops.yaml lacks {', '.join(missing)}")
+    # Off a terminal, lines are not broken: what stands in them may be copied.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
     leave = settings.env.demo_exit
     outcome: list[int] = []
     with assembled(settings, settings.regions, jobs=2, flower_port=None) as make:

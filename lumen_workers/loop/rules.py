@@ -194,7 +194,7 @@ class Rules:
     def _loop(self, name: str) -> LoopSpec:
         spec = self._loops.get(name)
         if spec is None:
-            raise NotFound(_unknown("loop", name, self._loops, "configs/loops.yaml"))
+            raise NotFound(_unknown("loop", name, self._loops, "loops.yaml"))
         return spec
 
     def _readable(self, name: str) -> LoopSpec | None:

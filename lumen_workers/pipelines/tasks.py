@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import new_trace_id
@@ -63,13 +64,18 @@ class Task:
         try:
             return self.message.model_validate(dict(payload))
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {_said(item)}" for item in error.errors())
             allowed = ", ".join(self.message.model_fields)
             raise UsageError(f"{self.name}: {wrong} (arguments: {allowed})") from None
 
     def run(self, ctx: Context, payload: Mapping[str, Any]) -> str:
         """Check and do it."""
         return self.handle(ctx, self.parse(payload))
+
+
+def _said(item: ErrorDetails) -> str:
+    """What is wrong with one argument."""
+    return "unknown argument" if item["type"] == "extra_forbidden" else item["msg"]
 
 
 def _start(pipeline: Pipeline) -> Callable[[Context, StartMessage], str]:

@@ -41,7 +41,7 @@ WRONG: list[tuple[str, Sequence[str], str]] = [
     ("value below zero", ["rules", "set", "risk_max", "-0.3"], "-0.3 is not within 0.2 to 0.4"),
     ("value that is none", ["rules", "set", "risk_max", "nan"], "nan is not within"),
     ("event", ["rules", "rollback", "ev-nosuch"], "'ev-nosuch' is not known"),
-    ("nothing to undo", ["rules", "rollback"], "give one of EVENT, --to TIME and --last-automatic RULE"),
+    ("nothing to undo", ["rules", "rollback"], "give one of EVENT, --to TIME or --last-automatic RULE"),
     ("two things to undo", ["rules", "rollback", "ev", "--to", "x"], "give one of"),
     ("naive time to undo to", ["rules", "rollback", "--to", NAIVE], "--to: 2026-01-31T09:00:00 has no time zone"),
     ("naive start", ["export", "out", "--from", NAIVE], "--from: 2026-01-31T09:00:00 has no time zone"),
@@ -66,7 +66,7 @@ WRONG: list[tuple[str, Sequence[str], str]] = [
     ("wait for what leaves no trace", ["enqueue", "cross_verify", "--args", '{"key": "k"}', "--wait"], "waited for"),
     ("run", ["runs", "show", "nosuch"], "run 'nosuch' is not known"),
     ("event of an effect", ["effects", "show", "nosuch"], "'nosuch' is not known"),
-    ("snapshot", ["archive", "verify", "yesterday"], "'yesterday' is not a snapshot"),
+    ("snapshot", ["archive", "verify", "someday"], "'someday' is not a snapshot"),
     ("region that must have signed", ["archive", "verify", "2026-01-31", "--require", "mars"], "unknown region 'mars'"),
 ]
 

@@ -116,7 +116,7 @@ def test_a_file_that_cannot_be_read(configs: Path) -> None:
         ("LUMEN_EFFECT_MIN_SAMPLES", "2000000", ["at most 1000000"]),
         ("LUMEN_EFFECT_IQR", "perhaps", ["boolean"]),
         ("LUMEN_QB_RISK_GOOD", "0.5", ["at least -1 and at most 0"]),
-        ("LUMEN_LOCALE", "fr", ["en|ko"]),
+        ("LUMEN_LOCALE", "fr", ["'en' or 'ko'"]),
         ("LUMEN_ZONE", "Mars", ["'Mars'", "Asia/Seoul"]),
         ("LUMEN_REGION", "mars", ["among the regions", "us-west-2"]),
         ("LUMEN_REGION", "Bad Name", ["'Bad Name'"]),

@@ -15,7 +15,7 @@ import pytest
 
 from lumen_workers.domain.clock import VirtualClock
 from lumen_workers.domain.errors import SchemaTooNew, StoreUnavailable
-from lumen_workers.local import doctor
+from lumen_workers.local import checkup, doctor
 from lumen_workers.local.doctor import Finding, Health, StoreView, all_well, examine
 from lumen_workers.local.instance import hold
 
@@ -208,3 +208,13 @@ def test_a_machine_that_lets_nobody_bind_a_port(tmp_path: Path, monkeypatch: pyt
     assert found.status is Health.FAIL
     assert "Permission denied" in found.detail
     assert "Flower" in found.mend
+
+
+def test_a_variable_that_nobody_reads_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMEN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LUMEN_LOCAL", "ko")
+    monkeypatch.setenv("LUMEN_XYZZY", "1")
+    found = {finding.name: finding for finding in checkup.checkup()}
+    assert (found["LUMEN_LOCAL"].status, found["LUMEN_LOCAL"].mend) == (Health.WARN, "did you mean LUMEN_LOCALE?")
+    assert found["LUMEN_XYZZY"].mend.startswith("unset it")
+    assert "LUMEN_HOME" not in found

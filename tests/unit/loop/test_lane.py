@@ -6,13 +6,13 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from support.sampler import Bench, Polled, wait_until
 
-from lumen_workers.domain.clock import US
+from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import ConfigError, StoreUnavailable
 from lumen_workers.domain.ports import Source
 from lumen_workers.domain.records import LoopSpec
@@ -427,3 +427,15 @@ def test_a_store_that_hangs_does_not_stop_the_sampling(bench: Bench) -> None:
     report = running.report().loops["main"]
     assert unbroken(bench, skipped=report.skipped)
     assert len(stored(bench)) == report.samples
+
+
+def test_a_stored_sample_from_the_future_does_not_hold_up_the_source(bench: Bench) -> None:
+    ahead = to_us(datetime.now(UTC)) + 86_400_000_000
+    bench.store.register("main", 50, "mock")
+    bench.store.add("main", Block.of([(ahead, Reading(0.1, 0.2, 0.3, 0.4))]))
+    lane = bench.lane()
+    bench.burst(lane)
+    wait_until(lambda: len(bench.store.rows["main"]) > 3)
+    [opened] = bench.sources[-1].opened_at
+    assert opened is not None
+    assert opened < ahead

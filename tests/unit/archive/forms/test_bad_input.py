@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.archive.forms import import_dir, lines
 from lumen_workers.archive.forms.names import EFFECTS, HISTORY, METRICS, QUOTES, RISKS
 from lumen_workers.archive.forms.outcome import ImportReport
+from lumen_workers.domain.clock import VirtualClock
 from lumen_workers.domain.errors import EnvironmentFault, UsageError
 from lumen_workers.domain.records import EffectOptions, EffectStatus, Severity
 from lumen_workers.effects.tracker import compute_due
@@ -480,3 +482,19 @@ def test_imported_events_do_not_move_a_rule_that_lives_here(store: SqlStore, fol
     take(store, folder)
 
     assert store.rules.current("main")["risk_max"].value == 0.5
+
+
+def test_a_sample_from_the_future_is_refused(tmp_path: Path) -> None:
+    store = open_store("sqlite://", clock=VirtualClock(datetime(2026, 1, 31, 12, tzinfo=UTC)))
+    (tmp_path / "in" / "logs").mkdir(parents=True)
+    rows = [
+        "2026-01-31T11:59:59+00:00",
+        "2026-01-31T12:00:59+00:00",
+        "2026-01-31T12:01:01+00:00",
+        "2126-01-01T00:00:00Z",
+    ]
+    text = "".join(f"{ts},0.1,0.2,0.3,0.4\n" for ts in rows)
+    (tmp_path / "in" / "logs" / "metrics.csv").write_text(f"{HEADER}\n{text}")
+    report = import_dir(store, tmp_path / "in", "main", rate_hz=5, quarantine=tmp_path / "quarantine")
+    assert (report.added, report.files[0].refused) == (2, {"future": 2})
+    store.close()

@@ -238,7 +238,7 @@ def test_a_broken_export_leaves_the_old_file(store: SqlStore, tmp_path: Path, mo
 
 @settings(max_examples=25, deadline=None)
 @given(
-    times=st.lists(st.integers(0, 4 * 10**15), min_size=1, max_size=40, unique=True),
+    times=st.lists(st.integers(0, 17 * 10**14), min_size=1, max_size=40, unique=True),
     data=st.data(),
 )
 def test_any_times_and_values_come_back_as_they_were(times: list[int], data: st.DataObject) -> None:

@@ -14,8 +14,8 @@ python=${PYTHON:-python3}
 venv=.venv
 stamp=$venv/.installed
 
-say() { printf '%s\n' "$*"; }
-die() { say "$*" >&2; exit 1; }
+say() { printf '%s\n' "$*" >&2; } # standard output is the target's
+die() { say "$*"; exit 1; }
 
 # What an installation depends on. "dev" holds everything of "run", at the same versions.
 digest() {

@@ -224,6 +224,7 @@ def test_the_index_names_every_result_and_the_run_manifest_who_made_it(world: Wo
         assert manifest["trace_id"] == made.trace_id
         assert (manifest["region"], manifest["attempt"], manifest["revision"]) == (region, 1, 1)
         assert manifest["outputs"] == {"root": first.digest, "snapshot": DAY.isoformat()}
+        assert set(manifest["git"]) == {"sha", "branch"}
         assert manifest["key_fingerprint"] == world.keys[region].fingerprint
         assert manifest["inputs"]["seal"] == world.store.runs.seals("daily", DAY)[0].digest()
 

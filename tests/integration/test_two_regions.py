@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.processes import eventually
 
 from lumen_workers.adapters.store import open_store
+from lumen_workers.domain.clock import day_of
 from lumen_workers.domain.runs import OwedState
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +39,9 @@ def test_two_regions_on_postgresql(postgres_url_factory: Callable[[], str], tmp_
     store = open_store(url)
     try:
         eventually(lambda: {"main", "demo"} <= {x for x in store.loops.rates() if store.samples.span(x)}, 90)
-        runs = [lumen("enqueue", "daily", "--region", region, "--day", "today", "--wait") for region in REGIONS]
+        # One day for both, told once: midnight may come in between.
+        day = day_of(store.now(), ZoneInfo("Asia/Seoul")).isoformat()
+        runs = [lumen("enqueue", "daily", "--region", region, "--day", day, "--wait") for region in REGIONS]
         assert [run["status"] for run in runs] == ["done", "superseded"]
         assert [run["executed_by"] for run in runs] == list(REGIONS)
         assert runs[0]["digest"] == runs[1]["digest"]

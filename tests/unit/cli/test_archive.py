@@ -38,6 +38,18 @@ def test_neither_the_store_nor_a_private_key_is_needed(lumen: Command, full: Pat
     assert sorted(full.rglob("*")) == before
 
 
+def test_people_are_told_what_no_signature_covers(lumen: Command, full: Path) -> None:
+    assert "runs/ tells who built it, and is covered by no signature" in lumen("archive", "verify", DAY).out
+
+
+@pytest.mark.parametrize("word", ["today", "yesterday"])
+def test_a_day_may_be_named_by_a_word(lumen: Command, home: Path, word: str) -> None:
+    assert lumen("daily", "--day", word).code == 0
+    answer = lumen("archive", "verify", word, "--json")
+    assert (answer.code, answer.json["ok"]) == (0, True)
+    assert [path.name for path in (home / "archive").iterdir() if path.is_dir()] == [answer.json["day"]]
+
+
 def append(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"x")

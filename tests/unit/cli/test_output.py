@@ -33,6 +33,7 @@ def test_cells() -> None:
         (150, "2 min ago"),
         (7200, "2 h ago"),
         (3e5, "3 d ago"),
+        (-3e9, "in the future"),
     ],
 )
 def test_ages(seconds: float | None, shown: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lumen_workers import __version__
 from lumen_workers.adapters.store import open_store
 from lumen_workers.cli.main import main, take_globals
 
@@ -235,3 +236,11 @@ def test_home_needs_a_folder(words: Sequence[str], capsys: pytest.CaptureFixture
         take_globals(words)
     assert end.value.code == 2
     assert capsys.readouterr().err == "lumen: --home needs a folder\n"
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--home", "/nowhere", "--version"]])
+def test_the_version(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"lumen {__version__}\n"

@@ -67,6 +67,12 @@ class ExternalApiError(LumenError):
     exit_code = 5
 
 
+class InDoubt(LumenError):
+    """Something was begun whose end is unknown: the peer may have it. It must not be tried again by itself."""
+
+    code = "in_doubt"
+
+
 class DependencyError(LumenError):
     """A program or library that is needed is not there."""
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from lumen_workers.domain.records import Record
 
 
-class Severity(StrEnum):
+class AlarmSeverity(StrEnum):
     """Whom an alarm calls: somebody at once, or whoever works the backlog."""
 
     PAGE = "page"
@@ -28,7 +28,7 @@ class Policy(Record):
     reruns: int
     backoff_s: tuple[float, ...]
     ticket: bool
-    severity: Severity
+    severity: AlarmSeverity
     budget: int
 
 

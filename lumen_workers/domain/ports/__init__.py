@@ -1,5 +1,6 @@
 """Ports: what services need from the outside. Adapters implement them; each family has one conformance suite."""
 
+from lumen_workers.domain.ports.channels import Channel
 from lumen_workers.domain.ports.evidence import Remote, Signer
 from lumen_workers.domain.ports.loop import Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
@@ -19,6 +20,7 @@ from lumen_workers.domain.ports.store import (
 
 __all__ = [
     "Actuator",
+    "Channel",
     "Dispatcher",
     "EffectStore",
     "FindingStore",

@@ -17,6 +17,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import EnvironmentFault
+from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.ports import Actuator, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.engine.context import Context
@@ -127,7 +128,8 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
             "archive": settings.archive.model_dump(mode="json"),
         },
         lease_ttl=timedelta(seconds=settings.env.lease_s),
-        classify=classify,
+        judge=lambda error: Verdict(error_class=classify(error), rule="name"),
+        policies={},
         locale=settings.locale,
         effect_options=settings.effect_options,
         thresholds=thresholds(settings),

@@ -38,6 +38,12 @@ class NotFound(UsageError):
     code = "not_found"
 
 
+class Paused(LumenError):
+    """Automatic rule changes are paused, by a person."""
+
+    code = "paused"
+
+
 class NetworkError(LumenError):
     """A peer could not be reached in time."""
 

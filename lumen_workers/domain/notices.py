@@ -1,4 +1,4 @@
-"""What is told to people: alarms, and the outbox that carries them and the day's report out."""
+"""What is told to people: alarms and letters, and the outbox that carries alarms and the day's report out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,53 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.records import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm(Record):
+    """Something a person must look at, once for each key while it stands.
+
+    ``occurrence`` counts how often it has come up anew after it was resolved. ``facts`` (run, region, stage, class …)
+    are JSON values. ``routed_at``: when the outbox took it over.
+    """
+
+    key: str
+    kind: str
+    severity: AlarmSeverity
+    ts: datetime
+    detail: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str | None = None
+    occurrence: int = 1
+    routed_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+
+
+class LetterState(StrEnum):
+    """What became of a letter."""
+
+    KEPT = "kept"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter(Record):
+    """A message that will not be done by itself: refused, not understood, or out of reruns. ``payload`` is JSON."""
+
+    letter_id: str
+    ts: datetime
+    task: str
+    region: str
+    reason: str
+    payload: str
+    trace_id: str | None = None
+    state: LetterState = LetterState.KEPT
+    handled_by: str | None = None
+    handled_at: datetime | None = None
 
 
 class SendState(StrEnum):

@@ -1,4 +1,4 @@
-"""Records of the day's work: seals, runs, stages, leases, owed rows, alarms."""
+"""Records of the day's work: seals, runs, stages, leases, owed rows, ticks."""
 
 from __future__ import annotations
 
@@ -99,7 +99,10 @@ class StageStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun(Record):
-    """One stage of one run. ``outputs`` is what the stage hands on: digests and counts, JSON values only."""
+    """One stage of one run. ``outputs`` is what the stage hands on: digests and counts, JSON values only.
+
+    ``carried_from`` names the attempt that did it, where a later one goes on behind it.
+    """
 
     run_id: str
     name: str
@@ -110,11 +113,27 @@ class StageRun(Record):
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error_class: str | None = None
     error: str | None = None
+    error_rule: str | None = None
+    carried_from: str | None = None
+
+
+class Cause(StrEnum):
+    """Why there is an attempt. The first of a day is asked for, by the schedule or by a person."""
+
+    ASKED = "asked"
+    RERUN = "rerun"
+    LOST = "lost"
+    TAKEOVER = "takeover"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Record):
-    """One attempt of one region at one revision of one day. ``executed_by`` names the region that did the work."""
+    """One attempt of one region at one revision of one day.
+
+    ``assigned`` names the region whose workers are to do it, ``executed_by`` the one whose workers did: another one
+    where it stands in for a silent region. ``follows`` is the attempt before it, ``cause`` why there is another one;
+    it is not sent before ``not_before``.
+    """
 
     run_id: str
     pipeline: str
@@ -132,7 +151,22 @@ class Run(Record):
     winner: bool = False
     error_class: str | None = None
     error: str | None = None
+    error_rule: str | None = None
+    assigned: str | None = None
+    cause: Cause = Cause.ASKED
+    follows: str | None = None
+    not_before: datetime | None = None
     stages: tuple[StageRun, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The 8 hex digits of the code version, as they stand in the run id."""
+        return self.run_id.partition(".")[0][-8:]
+
+    @property
+    def lane_region(self) -> str:
+        """The region whose lane gets its messages."""
+        return self.assigned or self.region
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,30 +205,6 @@ class Owed(Record):
     detail: str | None = None
     done_by: str | None = None
     done_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alarm(Record):
-    """Something a person must look at, once for each key."""
-
-    key: str
-    kind: str
-    severity: str
-    ts: datetime
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Letter(Record):
-    """A message that was refused: what came, why it was not done. It is never retried by itself."""
-
-    letter_id: str
-    ts: datetime
-    task: str
-    region: str
-    reason: str
-    payload: str
-    trace_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

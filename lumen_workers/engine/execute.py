@@ -61,10 +61,12 @@ def execute(stage: Stage, pipeline: Pipeline, ctx: Context, run: Run, seal: Seal
         try:
             outputs = _provide(job, stage)
         except BaseException as error:
+            verdict = ctx.judge(error)
             failed = replace(
                 row,
                 status=StageStatus.FAILED,
-                error_class=ctx.classify(error),
+                error_class=verdict.error_class,
+                error_rule=verdict.rule,
                 error=told(error),
             )
             _record(ctx, failed, began, lease, kept)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from lumen_workers.domain import ids
 from lumen_workers.domain.errors import BuildError, LeaseLost, StoreUnavailable
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.runs import Lease, Owed, OwedState, Run, RunStatus, Seal, StageStatus
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
@@ -55,7 +56,9 @@ def start(ctx: Context, pipeline: Pipeline, day: date, trace_id: str) -> Run:
             status=RunStatus.QUEUED,
             trace_id=trace_id,
             queued_at=ctx.store.now(),
-        )
+            assigned=ctx.region,
+        ),
+        ctx.holder,
     )
     send_stage(ctx, run, pipeline.stages[0].name)
     return run
@@ -76,7 +79,7 @@ def restart(ctx: Context, pipeline: Pipeline, lost: Run) -> Run | None:
     ctx.store.notices.raise_alarm(
         f"lost/{lost.run_id}",
         "run_lost",
-        "crit",
+        AlarmSeverity.PAGE,
         f"{lost.run_id} was lost, like {count - 1} attempts before it; look at the workers' logs, then ask again with "
         f"`lumen enqueue {pipeline.name} --region {ctx.region} --day {lost.day}`",
     )
@@ -106,7 +109,10 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
     seal = ctx.store.runs.seals(run.pipeline, run.day)[run.revision - 1]
     if not is_ours(ctx, seal):
         # The reconciler sees to a lost run that has no follower, should this process end before the next line does.
-        if ctx.store.runs.lose(run_id) and run.region == ctx.region:
+        if (
+            ctx.store.runs.lose(run_id, ctx.holder, "sealed by other code or configuration")
+            and run.region == ctx.region
+        ):
             restart(ctx, pipeline, run)
         return f"{run_id} was sealed by other code or configuration: lost, another attempt follows"
     if missing := {stage.name for stage in pipeline.before(stage_name)} - _done(run):
@@ -167,7 +173,7 @@ def check_digest(ctx: Context, run: Run) -> None:
         ctx.store.notices.raise_alarm(
             f"digest/{run.run_id}",
             "digest_mismatch",
-            "crit",
+            AlarmSeverity.PAGE,
             f"{run.run_id} built {str(run.digest)[:16]}…, the result by {result.run_id} is {result.digest[:16]}…: "
             f"the same seal must give the same bytes",
         )
@@ -215,8 +221,7 @@ def send_owed(ctx: Context, kind: str, key: str, region: str, trace_id: str) -> 
 
 
 def _fail(ctx: Context, run: Run, lease: Lease, error: Exception) -> None:
-    error_class = ctx.classify(error)
-    alarm_failed(ctx, ctx.store.runs.fail(run.run_id, lease, error_class=error_class, error=told(error)))
+    alarm_failed(ctx, ctx.store.runs.fail(run.run_id, lease, verdict=ctx.judge(error), error=told(error)))
 
 
 def failure_key(run: Run) -> str:
@@ -227,7 +232,7 @@ def failure_key(run: Run) -> str:
 def alarm_failed(ctx: Context, run: Run) -> None:
     """Raise a failed run's alarm."""
     ctx.store.notices.raise_alarm(
-        failure_key(run), "run_failed", "crit", f"{run.run_id} failed ({run.error_class}): {run.error}"
+        failure_key(run), "run_failed", AlarmSeverity.PAGE, f"{run.run_id} failed ({run.error_class}): {run.error}"
     )
 
 

@@ -9,6 +9,7 @@ from itertools import groupby, islice, takewhile
 from typing import TypeVar
 
 from lumen_workers.domain.errors import StoreUnavailable
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.domain.runs import Owed, Run, RunStatus, StageStatus
 from lumen_workers.engine.context import Context
@@ -87,13 +88,21 @@ def take_over(ctx: Context, pipeline: Pipeline, run: Run) -> Run:
 
     For whoever asks for the day by hand. A message that still waits in a queue becomes stale.
     """
-    if run.status.final or _free_epoch(ctx, run) is None or not ctx.store.runs.lose(run.run_id):
+    if (
+        run.status.final
+        or _free_epoch(ctx, run) is None
+        or not ctx.store.runs.lose(run.run_id, ctx.holder, "nobody works on it")
+    ):
         return run
     return start(ctx, pipeline, run.day, run.trace_id)
 
 
 def _lose(ctx: Context, run: Run) -> bool:
-    if run.region != ctx.region or not _abandoned(ctx, run) or not ctx.store.runs.lose(run.run_id):
+    if (
+        run.region != ctx.region
+        or not _abandoned(ctx, run)
+        or not ctx.store.runs.lose(run.run_id, ctx.holder, "nobody works on it")
+    ):
         return False
     log.warning("%s: nobody works on it", run.run_id)
     return True
@@ -181,7 +190,7 @@ def _check_age(ctx: Context, row: Owed) -> bool:
     return ctx.store.notices.raise_alarm(
         f"{row.kind}/overdue/{row.key}",
         "cross_verify_overdue",
-        "warn",
+        AlarmSeverity.TICKET,
         f"{row.key}: {row.region} has not cross-verified it since {row.created:%Y-%m-%d %H:%M} UTC; "
         f"does a worker run for {row.region}?",
     )

@@ -6,6 +6,7 @@ import logging
 
 from lumen_workers.domain.clock import from_us
 from lumen_workers.domain.errors import NetworkError
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline, Tick
 from lumen_workers.engine.execute import told
@@ -56,7 +57,9 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
         raise
     except Exception as error:
         detail = f"{pipeline.name} of {day} was not started in {ctx.region}: {told(error)}"
-        ctx.store.notices.raise_alarm(f"start/{pipeline.name}/{day}/{ctx.region}", "not_started", "crit", detail)
+        ctx.store.notices.raise_alarm(
+            f"start/{pipeline.name}/{day}/{ctx.region}", "not_started", AlarmSeverity.PAGE, detail
+        )
         _close(ctx, entry, slot, f"failed: {told(error)}"[:500])
         raise
     _close(ctx, entry, slot, outcome)

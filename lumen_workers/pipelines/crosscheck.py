@@ -8,6 +8,7 @@ from pathlib import Path
 from lumen_workers.archive.layout import snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.errors import NotFound, UsageError
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.runs import OwedState, Result
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.flow import CROSS_VERIFY, owed_key
@@ -36,7 +37,7 @@ def cross_verify(ctx: Context, key: str) -> str:
     if faults:
         # First the alarm: a row that is settled is never looked at again.
         ctx.store.notices.raise_alarm(
-            f"cross_verify/{key}", "cross_verify_failed", "crit", f"{key}: {ctx.region} found {detail}"
+            f"cross_verify/{key}", "cross_verify_failed", AlarmSeverity.PAGE, f"{key}: {ctx.region} found {detail}"
         )
     ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
     return f"{key}: {state}"

@@ -15,6 +15,7 @@ from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.domain.clock import VirtualClock
+from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.engine.context import Context
@@ -112,7 +113,8 @@ class World:
             config_digest="cd" * 32,
             settings={"zone": self.zone.key, "locale": locale, "effect_options": EffectOptions().key()},
             lease_ttl=timedelta(seconds=10),
-            classify=classify,
+            judge=lambda error: Verdict(error_class=classify(error), rule="name"),
+            policies={},
             locale=locale,
             effect_options=EffectOptions(),
             thresholds=Thresholds(),

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.notices import Send, SendState
 from lumen_workers.domain.records import (
     Effect,
     EffectOptions,
@@ -145,3 +147,23 @@ def owed(key: str, **changes: Any) -> Owed:
         "payload": {"day": "2026-01-05", "revision": 1},
     }
     return Owed(key=key, **(given | changes))
+
+
+def verdict(error_class: str) -> Verdict:
+    """A verdict that a test makes up."""
+    return Verdict(error_class=error_class, rule="test")
+
+
+def send(message_id: str, **changes: Any) -> Send:
+    """A due send."""
+    values: dict[str, Any] = {
+        "message_id": message_id,
+        "kind": "alarm",
+        "subject": "alarm/x",
+        "channel": "log",
+        "recipient": "log",
+        "payload": {"title": "x"},
+        "state": SendState.DUE,
+        "created": T0,
+    }
+    return Send(**values | changes)

@@ -91,7 +91,7 @@ def finish_runs(url: str, start_at: float, who: int, days: int) -> list[tuple[st
     outcome = []
     for number in range(days):
         day = DAY + timedelta(days=number)
-        mine = store.runs.create(run(f"region-{who}", day=day, run_id=f"{day}-{who}"))
+        mine = store.runs.create(run(f"region-{who}", day=day, run_id=f"{day}-{who}"), f"p{who}")
         lease = store.leases.acquire(f"run:{mine.run_id}", f"p{who}", timedelta(minutes=1))
         assert lease is not None
         store.runs.start(mine.run_id, mine.region, lease)

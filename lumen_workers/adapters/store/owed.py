@@ -49,9 +49,23 @@ class SqlOwed:
         with self._database.write() as connection:
             connection.execute(sa.update(owed).where(_due(kind, key)).values(values))
 
-    def rows(self, kind: str | None = None) -> list[Owed]:
-        """Every row, oldest first."""
+    def get(self, kind: str, key: str) -> Owed | None:
+        """One row."""
+        with self._database.read() as connection:
+            found = _read(connection, sa.select(owed).where((owed.c.kind == kind) & (owed.c.key == key)))
+        return found[0] if found else None
+
+    def pass_on(self, kind: str, key: str, region: str, detail: str) -> bool:
+        """Let another region owe a due row, at once. False: it is settled, or there is no such row."""
+        values = {"region": region, "not_before": None, "detail": detail}
+        with self._database.write() as connection:
+            return connection.execute(sa.update(owed).where(_due(kind, key)).values(values)).rowcount > 0
+
+    def rows(self, kind: str | None = None, *, unsettled: bool = False) -> list[Owed]:
+        """Rows, oldest first; ``unsettled``: without those that are done."""
         statement = sa.select(owed) if kind is None else sa.select(owed).where(owed.c.kind == kind)
+        if unsettled:
+            statement = statement.where(owed.c.state.in_([OwedState.DUE.value, OwedState.FAILED.value]))
         with self._database.read() as connection:
             return _read(connection, statement)
 

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from lumen_workers.adapters.store import ledger
 from lumen_workers.adapters.store.engine import Database
+from lumen_workers.adapters.store.pulses import is_on
 from lumen_workers.adapters.store.rows import event_columns, event_of, event_values, events_joined, within
 from lumen_workers.adapters.store.schema import rule_applied, rule_events, rule_values
 from lumen_workers.domain.clock import iso
-from lumen_workers.domain.errors import NotFound, UsageError
+from lumen_workers.domain.errors import NotFound, Paused, UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.records import RuleEvent, RuleSpec, RuleValue
+from lumen_workers.domain.regions import PAUSE
 
 _UNAPPLIED = "unapplied events"
 
@@ -42,13 +44,17 @@ class SqlRules:
         """Record a change in one transaction; ``old`` is what the rule has then.
 
         Raises UsageError when ``new`` is outside the bounds, not a number, or what the rule has already; NotFound for
-        an unknown loop.
+        an unknown loop; Paused for an automatic change while automatic changes are paused.
         """
         new = float(new)
         if not (math.isfinite(new) and spec.min <= new <= spec.max):
             raise UsageError(f"rule {spec.name} of loop {loop}: {new:g} is not within {spec.min:g} to {spec.max:g}")
         with self._database.write() as connection:
             seq = ledger.take(connection, loop, 1)[0]
+            if automatic and is_on(connection, PAUSE):
+                raise Paused(
+                    f"rule {spec.name} of loop {loop} stays: automatic changes are paused; `lumen resume` ends that"
+                )
             where = (rule_values.c.loop == loop) & (rule_values.c.rule == spec.name)
             old = connection.execute(sa.select(rule_values.c.value).where(where)).scalar()
             old = float(spec.initial) if old is None else old

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from lumen_workers.adapters.store import counters
+from lumen_workers.adapters.store.audit import record
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.leases import hold
 from lumen_workers.adapters.store.owed import owe
 from lumen_workers.adapters.store.rows import columns, plain
 from lumen_workers.adapters.store.schema import results, runs, stages
 from lumen_workers.adapters.store.seals import read_seals, write_seal
+from lumen_workers.adapters.store.sends import put
+from lumen_workers.adapters.store.tallies import Count, count
+from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import LeaseLost, NotFound, UsageError
-from lumen_workers.domain.runs import Lease, Owed, Result, Run, RunStatus, Seal, StageRun, StageStatus
+from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.notices import Send
+from lumen_workers.domain.runs import Cause, Lease, Owed, Result, Run, RunStatus, Seal, StageRun, StageStatus
 
 _OPEN = [status.value for status in RunStatus if not status.final]
-_DERIVED = frozenset({"stages", "winner", "status"})
+_DERIVED = frozenset({"stages", "winner", "status", "cause"})
 
 
 class SqlRuns:
@@ -38,35 +45,46 @@ class SqlRuns:
         with self._database.read() as connection:
             return read_seals(connection, pipeline, day)
 
-    def create(self, run: Run) -> Run:
-        """Write a queued run. A run with the same (pipeline, day, region, attempt) stands: it is returned instead.
+    def create(self, run: Run, by: str) -> Run:
+        """Write a queued run and the stages that it carries on from the attempt before it.
 
-        Raises UsageError when another such key has the run id.
+        A run with the same (pipeline, day, region, attempt) stands: it is returned instead. Raises UsageError when
+        another such key has the run id.
         """
-        values = plain(run)
-        del values["stages"], values["winner"]
-        same = sa.and_(*(runs.c[name] == values[name] for name in ("pipeline", "day", "region", "attempt")))
         with self._database.write() as connection:
-            self._database.insert_new(connection, runs, values)
-            found = _read(connection, sa.select(runs).where(same))
-        if not found:
-            raise UsageError(f"run id {run.run_id} is taken by another run")
-        return found[0]
+            return self._create(connection, run, by)
 
     def get(self, run_id: str) -> Run:
         """One run with its stages. Raises NotFound."""
         with self._database.read() as connection:
             return _get(connection, run_id)
 
-    def rows(self, *, pipeline: str | None = None, day: date | None = None, limit: int | None = None) -> list[Run]:
+    def rows(
+        self,
+        *,
+        pipeline: str | None = None,
+        day: date | None = None,
+        region: str | None = None,
+        trace_id: str | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
         """Runs with their stages, newest first."""
+        wanted = {"pipeline": pipeline, "day": day, "region": region, "trace_id": trace_id}
         statement = sa.select(runs).order_by(runs.c.queued_at.desc(), runs.c.run_id.desc()).limit(limit)
-        if pipeline is not None:
-            statement = statement.where(runs.c.pipeline == pipeline)
-        if day is not None:
-            statement = statement.where(runs.c.day == day)
+        statement = statement.where(*(runs.c[name] == value for name, value in wanted.items() if value is not None))
         with self._database.read() as connection:
             return _read(connection, statement)
+
+    def reruns(self, error_class: str, since: datetime) -> int:
+        """How many reruns this class of failures has had since then, everywhere."""
+        before = runs.alias()
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(runs.join(before, before.c.run_id == runs.c.follows))
+            .where(runs.c.cause == Cause.RERUN.value, runs.c.queued_at >= since, before.c.error_class == error_class)
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one())
 
     def open(self) -> list[Run]:
         """Runs that are not final, oldest first."""
@@ -85,21 +103,33 @@ class SqlRuns:
                 "started": sa.func.coalesce(runs.c.started, sa.bindparam("now", now, runs.c.started.type)),
             }
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
-            return _get(connection, run_id)
+            run = _get(connection, run_id)
+            self._tell(connection, lease.holder, run, "claimed", {"epoch": lease.epoch})
+            return run
 
     def stage_started(self, stage: StageRun, lease: Lease) -> None:
         """Note a stage's start, under the lease; a failed or half-done row is replaced, a done one stands."""
-        self._put_stage(stage, lease)
+        with self._database.write() as connection:
+            self._put_stage(connection, stage, lease)
 
     def stage_ended(self, stage: StageRun, lease: Lease) -> None:
         """Note a stage's end, under the lease; a done row stands. Raises LeaseLost: then the stage has not happened."""
-        self._put_stage(stage, lease)
+        with self._database.write() as connection:
+            run, new = self._put_stage(connection, stage, lease)
+            if new:
+                count(self._database, connection, counters.stage_ended(run, stage, lease.holder))
+                detail = {"stage": stage.name, "seconds": stage.seconds}
+                if stage.status is StageStatus.FAILED:
+                    detail |= {"class": stage.error_class, "rule": stage.error_rule, "error": stage.error}
+                self._tell(connection, lease.holder, run, f"stage {stage.status.value}", detail)
 
-    def finish(self, run_id: str, lease: Lease, *, digest: str, owed: Sequence[Owed] = ()) -> Run:
+    def finish(
+        self, run_id: str, lease: Lease, *, digest: str, owed: Sequence[Owed] = (), sends: Sequence[Send] = ()
+    ) -> Run:
         """Elect in one transaction: the first gets the result row and DONE, a later one SUPERSEDED.
 
-        Writes the owed rows too (known keys are left alone). Said again with the same digest it changes nothing, so it
-        can be retried when the answer was lost. Raises LeaseLost, NotFound.
+        With the first go the owed rows and what is to be sent (known keys are left alone). Said again with the same
+        digest it changes nothing, so it can be retried when the answer was lost. Raises LeaseLost, NotFound.
         """
         with self._database.write() as connection:
             hold(connection, lease)
@@ -114,18 +144,27 @@ class SqlRuns:
                 revision=run.revision,
                 digest=digest,
                 run_id=run_id,
-                region=run.region,
+                region=run.lane_region,
                 decided_at=now,
             )
             won = self._database.insert_new(connection, results, plain(claim))
             status = RunStatus.DONE if won else RunStatus.SUPERSEDED
             values = {"status": status.value, "digest": digest, "ended": now}
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
-            owe(self._database, connection, owed)
-            return _get(connection, run_id)
+            if won:
+                owe(self._database, connection, owed)
+                put(self._database, connection, sends)
+            run = _get(connection, run_id)
+            first = won and _is_first(connection, claim)
+            count(self._database, connection, counters.run_ended(run, lease.holder, first_of_day=first))
+            self._tell(connection, lease.holder, run, status.value, {"digest": digest})
+            return run
 
-    def fail(self, run_id: str, lease: Lease | None, *, error_class: str, error: str) -> Run:
-        """queued or running → failed; a failed run stands. Raises LeaseLost for another final run, NotFound."""
+    def fail(self, run_id: str, lease: Lease | None, *, verdict: Verdict, error: str, follow: Run | None = None) -> Run:
+        """queued or running → failed; a failed run stands. ``follow``: the rerun, queued in the same transaction.
+
+        Raises LeaseLost for another final run, NotFound.
+        """
         with self._database.write() as connection:
             if lease is not None:
                 hold(connection, lease)
@@ -136,18 +175,35 @@ class SqlRuns:
             values = {
                 "status": RunStatus.FAILED.value,
                 "ended": self._database.now(connection),
-                "error_class": error_class,
+                "error_class": verdict.error_class,
                 "error": error,
+                "error_rule": verdict.rule,
             }
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
-            return _get(connection, run_id)
+            run = _get(connection, run_id)
+            by = lease.holder if lease is not None else run.lane_region
+            counts: list[Count] = [] if follow else counters.run_ended(run, by)
+            follower = self._insert(connection, follow) if follow else None
+            if follower is not None:
+                counts += counters.queued(follower, verdict.error_class)
+            count(self._database, connection, counts)
+            told = {"class": verdict.error_class, "rule": verdict.rule, "error": error}
+            self._tell(connection, by, run, "failed", told | ({"follows": follower.run_id} if follower else {}))
+            if follower is not None:
+                self._tell(connection, by, follower, "queued", _why(follower))
+            return run
 
-    def lose(self, run_id: str) -> bool:
+    def lose(self, run_id: str, by: str, why: str) -> bool:
         """queued or running → lost (its claim ran out). False: it was final already."""
         with self._database.write() as connection:
             values = {"status": RunStatus.LOST.value, "ended": self._database.now(connection)}
             where = (runs.c.run_id == run_id) & runs.c.status.in_(_OPEN)
-            return connection.execute(sa.update(runs).where(where).values(values)).rowcount > 0
+            if not connection.execute(sa.update(runs).where(where).values(values)).rowcount:
+                return False
+            run = _get(connection, run_id)
+            count(self._database, connection, counters.lost(run))
+            self._tell(connection, by, run, "lost", {"why": why})
+            return True
 
     def result(self, pipeline: str, day: date, revision: int) -> Result | None:
         """The day's result."""
@@ -163,23 +219,82 @@ class SqlRuns:
             rows = connection.execute(statement.order_by(results.c.day, results.c.revision)).all()
         return [Result(**columns(Result, results, row)) for row in rows]
 
+    def _create(self, connection: sa.Connection, run: Run, by: str) -> Run:
+        known = _same(connection, run)
+        if known is not None:
+            return known
+        made = self._insert(connection, run)
+        count(self._database, connection, counters.queued(made))
+        self._tell(connection, by, made, "queued", _why(made))
+        return made
+
+    def _insert(self, connection: sa.Connection, run: Run) -> Run:
+        values = plain(run)
+        del values["stages"], values["winner"]
+        if not self._database.insert_new(connection, runs, values):
+            known = _same(connection, run)
+            if known is None:
+                raise UsageError(f"run id {run.run_id} is taken by another run")
+            return known
+        for position, stage in enumerate(run.stages):
+            connection.execute(sa.insert(stages).values(plain(stage) | {"position": position}))
+        return _get(connection, run.run_id)
+
     def _open_run(self, connection: sa.Connection, run_id: str, lease: Lease) -> Run:
         hold(connection, lease)
         run = _locked(connection, run_id)
         _require_open(run)
         return run
 
-    def _put_stage(self, stage: StageRun, lease: Lease) -> None:
+    def _put_stage(self, connection: sa.Connection, stage: StageRun, lease: Lease) -> tuple[Run, bool]:
+        """The run as it was, and whether the row is new or has changed."""
         values = plain(stage)
-        with self._database.write() as connection:
-            run = self._open_run(connection, stage.run_id, lease)
-            statement = self._database.insert(stages).values(values | {"position": len(run.stages)})
-            statement = statement.on_conflict_do_update(
-                index_elements=[stages.c.run_id, stages.c.name],
-                set_={name: statement.excluded[name] for name in values if name not in ("run_id", "name")},
-                where=stages.c.status != StageStatus.DONE.value,
-            )
-            connection.execute(statement)
+        run = self._open_run(connection, stage.run_id, lease)
+        statement = self._database.insert(stages).values(values | {"position": len(run.stages)})
+        statement = statement.on_conflict_do_update(
+            index_elements=[stages.c.run_id, stages.c.name],
+            set_={name: statement.excluded[name] for name in values if name not in ("run_id", "name")},
+            where=stages.c.status != StageStatus.DONE.value,
+        )
+        return run, connection.execute(statement.returning(stages.c.name)).first() is not None
+
+    def _tell(self, connection: sa.Connection, by: str, run: Run, event: str, detail: Mapping[str, Any]) -> None:
+        record(
+            self._database,
+            connection,
+            by,
+            event,
+            subject=run.run_id,
+            pipeline=run.pipeline,
+            region=run.region,
+            trace_id=run.trace_id,
+            detail=detail,
+        )
+
+
+def _why(run: Run) -> dict[str, Any]:
+    """What the audit log tells of a new attempt."""
+    told: dict[str, Any] = {"cause": run.cause.value, "attempt": run.attempt, "lane": run.lane_region}
+    if run.follows:
+        told["follows"] = run.follows
+    if run.not_before:
+        told["not_before"] = iso(run.not_before)
+    if run.stages:
+        told["carried"] = [stage.name for stage in run.stages]
+    return told
+
+
+def _same(connection: sa.Connection, run: Run) -> Run | None:
+    """The run that has this attempt's key."""
+    key = {"pipeline": run.pipeline, "day": run.day, "region": run.region, "attempt": run.attempt}
+    found = _read(connection, sa.select(runs).where(*(runs.c[name] == value for name, value in key.items())))
+    return found[0] if found else None
+
+
+def _is_first(connection: sa.Connection, result: Result) -> bool:
+    """Whether this is the day's only result so far."""
+    mine = (results.c.pipeline == result.pipeline) & (results.c.day == result.day)
+    return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() == 1
 
 
 def _require_open(run: Run) -> None:
@@ -217,6 +332,7 @@ def _read(connection: sa.Connection, statement: sa.Select[Any]) -> list[Run]:
         Run(
             **columns(Run, runs, row, leave_out=_DERIVED),
             status=RunStatus(row.status),
+            cause=Cause(row.cause),
             winner=row.run_id in winners,
             stages=tuple(of_run[row.run_id]),
         )

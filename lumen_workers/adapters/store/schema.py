@@ -32,8 +32,9 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else from_us(value)
 
 
-def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False)
+def _text(name: str, default: str | None = None) -> sa.Column[str]:
+    """``default`` serves rows that were there before the column was."""
+    return sa.Column(name, sa.Text, nullable=False, server_default=default)
 
 
 def _instant(name: str) -> sa.Column[datetime]:
@@ -232,9 +233,16 @@ runs = sa.Table(
     sa.Column("digest", sa.Text),
     sa.Column("error_class", sa.Text),
     sa.Column("error", sa.Text),
+    sa.Column("error_rule", sa.Text),
+    sa.Column("assigned", sa.Text),
+    _text("cause", default="asked"),
+    sa.Column("follows", sa.Text),
+    sa.Column("not_before", Instant),
     sa.UniqueConstraint("pipeline", "day", "region", "attempt"),
     sa.Index(None, "status"),
     sa.Index(None, "queued_at"),
+    sa.Index(None, "region", "queued_at"),
+    sa.Index(None, "trace_id"),
 )
 
 stages = sa.Table(
@@ -250,6 +258,8 @@ stages = sa.Table(
     sa.Column("outputs", sa.JSON, nullable=False),
     sa.Column("error_class", sa.Text),
     sa.Column("error", sa.Text),
+    sa.Column("error_rule", sa.Text),
+    sa.Column("carried_from", sa.Text),
 )
 
 results = sa.Table(
@@ -289,6 +299,14 @@ alarms = sa.Table(
     _text("severity"),
     _instant("ts"),
     _text("detail"),
+    sa.Column("facts", sa.JSON),
+    sa.Column("trace_id", sa.Text),
+    sa.Column("occurrence", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("routed_at", Instant),
+    sa.Column("resolved_at", Instant),
+    sa.Column("resolved_by", sa.Text),
+    sa.Index(None, "resolved_at"),
+    sa.Index(None, "routed_at"),
 )
 
 letters = sa.Table(
@@ -301,4 +319,92 @@ letters = sa.Table(
     _text("reason"),
     _text("payload"),
     sa.Column("trace_id", sa.Text),
+    _text("state", default="kept"),
+    sa.Column("handled_by", sa.Text),
+    sa.Column("handled_at", Instant),
+    sa.Index(None, "state"),
+    sa.Index(None, "trace_id"),
+)
+
+# The way out to people. `state` moves due → sending → sent, or to in_doubt, from which nothing moves it by itself.
+sends = sa.Table(
+    "sends",
+    metadata,
+    sa.Column("message_id", sa.Text, primary_key=True),
+    _text("kind"),
+    _text("subject"),
+    _text("channel"),
+    _text("recipient"),
+    sa.Column("payload", sa.JSON, nullable=False),
+    _text("state"),
+    _instant("created"),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("not_before", Instant),
+    sa.Column("holder", sa.Text),
+    sa.Column("until", Instant),
+    sa.Column("sent_at", Instant),
+    sa.Column("sent_by", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("trace_id", sa.Text),
+    sa.Index(None, "state", "not_before"),
+)
+
+# A sign of life of each region's lanes, overwritten in place.
+pulses = sa.Table(
+    "pulses",
+    metadata,
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("lane", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, primary_key=True),
+    _text("holder"),
+    _instant("started"),
+    _instant("seen"),
+    _text("code_version"),
+)
+
+# What people have switched on: `pause`, `drain/<region>`.
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _text("by"),
+    _instant("since"),
+    _text("note"),
+)
+
+# The audit log: one hash chain for each writing region; a row's hash covers the one before it.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("chain", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    _instant("ts"),
+    _text("actor"),
+    _text("pipeline"),
+    _text("region"),
+    sa.Column("trace_id", sa.Text),
+    _text("event"),
+    _text("subject"),
+    sa.Column("detail", sa.Text, nullable=False),
+    _text("prev"),
+    _text("hash"),
+    sa.Index(None, "trace_id"),
+    sa.Index(None, "subject"),
+)
+
+audit_heads = sa.Table(
+    "audit_heads",
+    metadata,
+    sa.Column("chain", sa.Text, primary_key=True),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    _text("hash"),
+)
+
+# Counters that survive restarts. `labels` is canonical JSON.
+tallies = sa.Table(
+    "tallies",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("labels", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from lumen_workers.adapters.store.audit import SqlAudit
 from lumen_workers.adapters.store.effects import SqlEffects
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.findings import SqlFindings
@@ -11,22 +12,30 @@ from lumen_workers.adapters.store.leases import SqlLeases
 from lumen_workers.adapters.store.loops import SqlLoops
 from lumen_workers.adapters.store.notices import SqlNotices
 from lumen_workers.adapters.store.owed import SqlOwed
+from lumen_workers.adapters.store.pulses import SqlPulses, SqlSwitches
 from lumen_workers.adapters.store.rules import SqlRules
 from lumen_workers.adapters.store.runs import SqlRuns
 from lumen_workers.adapters.store.samples import SqlSamples
+from lumen_workers.adapters.store.sends import SqlSends
+from lumen_workers.adapters.store.tallies import SqlTallies
 from lumen_workers.adapters.store.ticks import SqlTicks
 from lumen_workers.adapters.store.versions import migrate
 from lumen_workers.domain.clock import Clock, SystemClock
 from lumen_workers.domain.ports import (
+    AuditStore,
     EffectStore,
     FindingStore,
     LeaseStore,
     LoopStore,
     NoticeStore,
     OwedStore,
+    PulseStore,
     RuleStore,
     RunStore,
     SampleStore,
+    SendStore,
+    SwitchStore,
+    TallyStore,
     TickStore,
 )
 
@@ -44,6 +53,11 @@ class SqlStore:
     runs: RunStore
     owed: OwedStore
     notices: NoticeStore
+    sends: SendStore
+    pulses: PulseStore
+    switches: SwitchStore
+    audit: AuditStore
+    tallies: TallyStore
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -57,6 +71,11 @@ class SqlStore:
         self.runs = SqlRuns(database)
         self.owed = SqlOwed(database)
         self.notices = SqlNotices(database)
+        self.sends = SqlSends(database)
+        self.pulses = SqlPulses(database)
+        self.switches = SqlSwitches(database)
+        self.audit = SqlAudit(database)
+        self.tallies = SqlTallies(database)
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""

@@ -1,15 +1,16 @@
 """Ports: what services need from the outside. Adapters implement them; each family has one conformance suite."""
 
 from lumen_workers.domain.ports.channels import Channel
+from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
 from lumen_workers.domain.ports.evidence import Remote, Signer
 from lumen_workers.domain.ports.loop import Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
+from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.ports.store import (
     EffectStore,
     FindingStore,
     LeaseStore,
     LoopStore,
-    NoticeStore,
     OwedStore,
     RuleStore,
     RunStore,
@@ -20,6 +21,7 @@ from lumen_workers.domain.ports.store import (
 
 __all__ = [
     "Actuator",
+    "AuditStore",
     "Channel",
     "Dispatcher",
     "EffectStore",
@@ -28,12 +30,16 @@ __all__ = [
     "LoopStore",
     "NoticeStore",
     "OwedStore",
+    "PulseStore",
     "Remote",
     "RuleStore",
     "RunStore",
     "SampleStore",
+    "SendStore",
     "Signer",
     "Source",
     "Store",
+    "SwitchStore",
+    "TallyStore",
     "TickStore",
 ]

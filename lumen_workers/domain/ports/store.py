@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.notices import Send
+from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
+from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.records import Effect, EffectOptions, Quote, Risk, RuleEvent, RuleSpec, RuleValue
-from lumen_workers.domain.runs import Alarm, Lease, Letter, Owed, OwedState, Result, Run, Seal, StageRun, TickState
+from lumen_workers.domain.runs import Lease, Owed, OwedState, Result, Run, Seal, StageRun, TickState
 from lumen_workers.domain.signals import Block
 
 
@@ -192,14 +196,28 @@ class RunStore(Protocol):
     def seals(self, pipeline: str, day: date) -> list[Seal]:
         """Every revision of a day, ascending."""
 
-    def create(self, run: Run) -> Run:
-        """Write a queued run. A run with the same (pipeline, day, region, attempt) stands: it is returned instead."""
+    def create(self, run: Run, by: str) -> Run:
+        """Write a queued run and the stages that it carries on from the attempt before it.
+
+        A run with the same (pipeline, day, region, attempt) stands: it is returned instead.
+        """
 
     def get(self, run_id: str) -> Run:
         """One run with its stages. Raises NotFound."""
 
-    def rows(self, *, pipeline: str | None = None, day: date | None = None, limit: int | None = None) -> list[Run]:
+    def rows(
+        self,
+        *,
+        pipeline: str | None = None,
+        day: date | None = None,
+        region: str | None = None,
+        trace_id: str | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
         """Runs with their stages, newest first."""
+
+    def reruns(self, error_class: str, since: datetime) -> int:
+        """How many reruns this class of failures has had since then, everywhere."""
 
     def open(self) -> list[Run]:
         """Runs that are not final, oldest first."""
@@ -213,17 +231,19 @@ class RunStore(Protocol):
     def stage_ended(self, stage: StageRun, lease: Lease) -> None:
         """Note a stage's end, under the lease. Raises LeaseLost: then the stage has not happened."""
 
-    def finish(self, run_id: str, lease: Lease, *, digest: str, owed: Sequence[Owed] = ()) -> Run:
+    def finish(
+        self, run_id: str, lease: Lease, *, digest: str, owed: Sequence[Owed] = (), sends: Sequence[Send] = ()
+    ) -> Run:
         """Elect in one transaction: the first gets the result row and DONE, a later one SUPERSEDED.
 
-        Writes the owed rows too (known keys are left alone). A different digest is not an error here: the caller
-        compares ``run.digest`` with the result's.
+        With the first go the owed rows and what is to be sent (known keys are left alone). A different digest is not an
+        error here: the caller compares ``run.digest`` with the result's.
         """
 
-    def fail(self, run_id: str, lease: Lease | None, *, error_class: str, error: str) -> Run:
-        """→ failed."""
+    def fail(self, run_id: str, lease: Lease | None, *, verdict: Verdict, error: str, follow: Run | None = None) -> Run:
+        """→ failed. ``follow``: the rerun, queued in the same transaction."""
 
-    def lose(self, run_id: str) -> bool:
+    def lose(self, run_id: str, by: str, why: str) -> bool:
         """queued or running → lost (its claim ran out). False: it was final already."""
 
     def result(self, pipeline: str, day: date, revision: int) -> Result | None:
@@ -248,24 +268,14 @@ class OwedStore(Protocol):
     def postpone(self, kind: str, key: str, not_before: datetime, detail: str) -> None:
         """Count a try and wait."""
 
-    def rows(self, kind: str | None = None) -> list[Owed]:
-        """Every row, oldest first."""
+    def get(self, kind: str, key: str) -> Owed | None:
+        """One row."""
 
+    def pass_on(self, kind: str, key: str, region: str, detail: str) -> bool:
+        """Let another region owe a due row, at once. False: it is settled."""
 
-class NoticeStore(Protocol):
-    """Alarms and letters."""
-
-    def raise_alarm(self, key: str, kind: str, severity: str, detail: str) -> bool:
-        """Write it once. False: it stands already."""
-
-    def alarms(self) -> list[Alarm]:
-        """Every alarm, oldest first."""
-
-    def refuse(self, task: str, region: str, reason: str, payload: str, trace_id: str | None) -> Letter:
-        """Keep a message that was refused."""
-
-    def letters(self) -> list[Letter]:
-        """Every letter, oldest first."""
+    def rows(self, kind: str | None = None, *, unsettled: bool = False) -> list[Owed]:
+        """Rows, oldest first; ``unsettled``: without those that are done."""
 
 
 class Store(Protocol):
@@ -281,6 +291,11 @@ class Store(Protocol):
     runs: RunStore
     owed: OwedStore
     notices: NoticeStore
+    sends: SendStore
+    pulses: PulseStore
+    switches: SwitchStore
+    audit: AuditStore
+    tallies: TallyStore
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""

@@ -9,6 +9,7 @@ from support.store_records import T0, owed
 
 from lumen_workers.adapters.store import SqlStore
 from lumen_workers.domain.errors import LeaseLost
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.runs import Lease, OwedState
 
 MINUTE = timedelta(minutes=1)
@@ -118,12 +119,12 @@ def test_a_postponed_row_waits_and_counts(store: SqlStore) -> None:
 
 
 def test_an_alarm_is_raised_once(store: SqlStore) -> None:
-    assert store.notices.raise_alarm("digest:2026-01-05", "integrity", "crit", "roots differ") is True
-    assert store.notices.raise_alarm("digest:2026-01-05", "integrity", "crit", "again") is False
-    store.notices.raise_alarm("other", "run", "warn", "")
+    assert store.notices.raise_alarm("digest:2026-01-05", "integrity", AlarmSeverity.PAGE, "roots differ") is True
+    assert store.notices.raise_alarm("digest:2026-01-05", "integrity", AlarmSeverity.PAGE, "again") is False
+    store.notices.raise_alarm("other", "run", AlarmSeverity.TICKET, "")
     assert [(a.key, a.severity, a.detail) for a in store.notices.alarms()] == [
-        ("digest:2026-01-05", "crit", "roots differ"),
-        ("other", "warn", ""),
+        ("digest:2026-01-05", "page", "roots differ"),
+        ("other", "ticket", ""),
     ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.store_records import DAY, T0, owed, run, seal
+from support.store_records import DAY, T0, owed, run, seal, verdict
 
 from lumen_workers.adapters.store import SqlStore
 from lumen_workers.domain.errors import LeaseLost, NotFound, UsageError
@@ -16,7 +16,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def _started(store: SqlStore, region: str = "a", attempt: int = 1) -> tuple[Run, Lease]:
-    made = store.runs.create(run(region, attempt))
+    made = store.runs.create(run(region, attempt), "a/host/1")
     lease = store.leases.acquire(f"run:{made.run_id}", region, MINUTE)
     assert lease is not None
     return store.runs.start(made.run_id, region, lease), lease
@@ -40,31 +40,31 @@ def test_a_revision_is_sealed_once(store: SqlStore) -> None:
 
 
 def test_a_run_of_an_attempt_is_made_once(store: SqlStore) -> None:
-    first = store.runs.create(run("a"))
+    first = store.runs.create(run("a"), "a/host/1")
     assert first == run("a")
-    assert store.runs.create(replace(run("a"), run_id="another", revision=2)) == first
-    assert store.runs.create(run("a", 2)).run_id != first.run_id
+    assert store.runs.create(replace(run("a"), run_id="another", revision=2), "a/host/1") == first
+    assert store.runs.create(run("a", 2), "a/host/1").run_id != first.run_id
     with pytest.raises(UsageError, match="taken"):
-        store.runs.create(replace(run("b"), run_id=first.run_id))
+        store.runs.create(replace(run("b"), run_id=first.run_id), "a/host/1")
     with pytest.raises(NotFound, match="ghost"):
         store.runs.get("ghost")
 
 
 def test_runs_are_listed_newest_first_with_their_stages(store: SqlStore) -> None:
     for number in range(4):
-        made = store.runs.create(run("a", number + 1, queued_at=T0 + number * MINUTE))
+        made = store.runs.create(run("a", number + 1, queued_at=T0 + number * MINUTE), "a/host/1")
         lease = store.leases.acquire(made.run_id, "a", MINUTE)
         assert lease is not None
         store.runs.start(made.run_id, "a", lease)
         for name in ("pdf", "build", "freeze"):
             store.runs.stage_started(_stage(made, name), lease)
-    store.runs.create(run("b", pipeline="weekly", run_id="w", day=DAY + timedelta(days=7)))
+    store.runs.create(run("b", pipeline="weekly", run_id="w", day=DAY + timedelta(days=7)), "a/host/1")
     listed = store.runs.rows(pipeline="daily")
     assert [r.attempt for r in listed] == [4, 3, 2, 1]
     assert all([stage.name for stage in r.stages] == ["pdf", "build", "freeze"] for r in listed)
     assert store.runs.rows(pipeline="daily", limit=2) == listed[:2]
     assert [r.run_id for r in store.runs.rows(day=DAY + timedelta(days=7))] == ["w"]
-    store.runs.lose(listed[0].run_id)
+    store.runs.lose(listed[0].run_id, "a/host/1", "no sign of life")
     assert [r.attempt for r in store.runs.open() if r.pipeline == "daily"] == [1, 2, 3]
 
 
@@ -126,7 +126,7 @@ def test_nothing_is_written_under_a_lost_lease(store: SqlStore) -> None:
         lambda: store.runs.stage_started(_stage(made), lease),
         lambda: store.runs.stage_ended(_stage(made, status=StageStatus.DONE), lease),
         lambda: store.runs.finish(made.run_id, lease, digest="d", owed=[owed("x")]),
-        lambda: store.runs.fail(made.run_id, lease, error_class="build", error="x"),
+        lambda: store.runs.fail(made.run_id, lease, verdict=verdict("build"), error="x"),
     )
     for write in writes:
         with pytest.raises(LeaseLost, match="thief"):
@@ -143,13 +143,13 @@ def test_an_expired_lease_that_nobody_took_still_fences(store: SqlStore) -> None
 
 def test_nothing_is_written_to_a_lost_run(store: SqlStore) -> None:
     made, lease = _started(store)
-    assert store.runs.lose(made.run_id) is True
-    assert store.runs.lose(made.run_id) is False
+    assert store.runs.lose(made.run_id, "a/host/1", "no sign of life") is True
+    assert store.runs.lose(made.run_id, "a/host/1", "no sign of life") is False
     for write in (
         lambda: store.runs.start(made.run_id, "a", lease),
         lambda: store.runs.stage_ended(_stage(made, status=StageStatus.DONE), lease),
         lambda: store.runs.finish(made.run_id, lease, digest="d"),
-        lambda: store.runs.fail(made.run_id, lease, error_class="build", error="x"),
+        lambda: store.runs.fail(made.run_id, lease, verdict=verdict("build"), error="x"),
     ):
         with pytest.raises(LeaseLost, match="lost"):
             write()
@@ -159,9 +159,9 @@ def test_nothing_is_written_to_a_lost_run(store: SqlStore) -> None:
 
 def test_a_failure_is_kept_and_ends_the_run(store: SqlStore) -> None:
     made, lease = _started(store)
-    failed = store.runs.fail(made.run_id, lease, error_class="environment", error="disk full")
+    failed = store.runs.fail(made.run_id, lease, verdict=verdict("environment"), error="disk full")
     assert (failed.status, failed.error_class, failed.error) == (RunStatus.FAILED, "environment", "disk full")
     assert failed.ended is not None
-    assert store.runs.fail(made.run_id, None, error_class="other", error="other") == failed
-    queued = store.runs.create(run("b"))
-    assert store.runs.fail(queued.run_id, None, error_class="usage", error="bad day").status is RunStatus.FAILED
+    assert store.runs.fail(made.run_id, None, verdict=verdict("other"), error="other") == failed
+    queued = store.runs.create(run("b"), "a/host/1")
+    assert store.runs.fail(queued.run_id, None, verdict=verdict("usage"), error="bad day").status is RunStatus.FAILED

@@ -12,7 +12,8 @@ import pytest
 from support.processes import eventually
 from support.workers import JOBS, REGION, System
 
-from lumen_workers.domain.runs import Letter, Run, RunStatus
+from lumen_workers.domain.notices import Letter
+from lumen_workers.domain.runs import Run, RunStatus
 from lumen_workers.local.ports import free_port
 
 pytestmark = pytest.mark.redis

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.store_records import run
+from support.store_records import run, verdict
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.cli.follow import Stages, follow_run, follow_tick
@@ -62,8 +62,8 @@ def store() -> SqlStore:
 
 
 def test_stages_are_told_once_and_only_of_one_trace(store: SqlStore, capsys: pytest.CaptureFixture[str]) -> None:
-    mine = store.runs.create(run(trace_id=TRACE))
-    store.runs.create(run(region="us-west-2", trace_id="1" * 32))
+    mine = store.runs.create(run(trace_id=TRACE), "a/host/1")
+    store.runs.create(run(region="us-west-2", trace_id="1" * 32), "a/host/1")
     lease = store.leases.acquire("claim", "me", timedelta(seconds=60))
     assert lease is not None
     store.runs.start(mine.run_id, mine.region, lease)
@@ -101,10 +101,12 @@ def test_a_refused_message_ends_the_wait(store: SqlStore) -> None:
 
 
 def test_a_lost_run_is_followed_to_its_next_attempt(store: SqlStore, capsys: pytest.CaptureFixture[str]) -> None:
-    first = store.runs.create(run(trace_id=TRACE))
-    store.runs.lose(first.run_id)
-    second = store.runs.create(run(attempt=2, trace_id=TRACE, queued_at=first.queued_at + timedelta(seconds=5)))
-    store.runs.fail(second.run_id, None, error_class="build", error="no")
+    first = store.runs.create(run(trace_id=TRACE), "a/host/1")
+    store.runs.lose(first.run_id, "a/host/1", "no sign of life")
+    second = store.runs.create(
+        run(attempt=2, trace_id=TRACE, queued_at=first.queued_at + timedelta(seconds=5)), "a/host/1"
+    )
+    store.runs.fail(second.run_id, None, verdict=verdict("build"), error="no")
     found = follow_run(store, first.day, first.region, TRACE, 5)
     assert found.run_id == second.run_id
     assert f"{first.run_id}  lost; another attempt follows" in capsys.readouterr().err
@@ -114,8 +116,8 @@ def test_where_nothing_is_new_the_run_that_stands_is_the_answer(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("lumen_workers.cli.follow._STANDING_S", 0.3)
-    standing = store.runs.create(run(trace_id="1" * 32))
-    store.runs.create(run(region="us-west-2", trace_id="2" * 32))
+    standing = store.runs.create(run(trace_id="1" * 32), "a/host/1")
+    store.runs.create(run(region="us-west-2", trace_id="2" * 32), "a/host/1")
     lease = store.leases.acquire("claim", "me", timedelta(seconds=60))
     assert lease is not None
     store.runs.start(standing.run_id, standing.region, lease)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.contexts import A, B, Steps, World
+from support.store_records import verdict
 
 from lumen_workers.domain.errors import CheckFailed, LeaseLost, NetworkError, NotFound, StoreUnavailable
 from lumen_workers.domain.runs import OwedState, RunStatus, StageStatus
@@ -206,7 +207,7 @@ def test_a_zombie_records_nothing_and_its_successor_finishes(world: World, steps
 
 
 def test_a_run_that_is_lost_while_its_last_stage_runs_has_no_result(world: World, steps: Steps) -> None:
-    steps.hooks["verify"] = lambda work: world.store.runs.lose(work.run.run_id)
+    steps.hooks["verify"] = lambda work: world.store.runs.lose(work.run.run_id, "a/host/1", "no sign of life")
     start(world.context(), steps.pipeline, DAY, TRACE)
     with pytest.raises(LeaseLost):
         drain(world, steps)
@@ -309,11 +310,11 @@ def test_losses_count_from_the_last_attempt_that_ended_otherwise(world: World, s
     ctx = world.context()
     run = start(ctx, steps.pipeline, DAY, TRACE)
     for _ in range(MAX_LOST - 1):
-        world.store.runs.lose(run.run_id)
+        world.store.runs.lose(run.run_id, "a/host/1", "no sign of life")
         following = restart(ctx, steps.pipeline, run)
         assert following is not None
         run = following
-    world.store.runs.fail(run.run_id, None, error_class="unknown", error="x")
+    world.store.runs.fail(run.run_id, None, verdict=verdict("unknown"), error="x")
     run = start(ctx, steps.pipeline, DAY, TRACE)
-    world.store.runs.lose(run.run_id)
+    world.store.runs.lose(run.run_id, "a/host/1", "no sign of life")
     assert restart(ctx, steps.pipeline, run) is not None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.contexts import A, B, Steps, World
+from support.store_records import verdict
 
 from lumen_workers.domain.errors import BuildError, NetworkError, StoreUnavailable
 from lumen_workers.domain.runs import OwedState, Run, RunStatus, Seal, StageRun, StageStatus
@@ -128,7 +129,7 @@ def test_a_run_that_kills_every_worker_ends_in_an_alarm(world: World) -> None:
 
 def test_a_crash_between_losing_a_run_and_starting_the_next_is_made_up_for(world: World) -> None:
     run = begun(world, world.context())
-    world.store.runs.lose(run.run_id)
+    world.store.runs.lose(run.run_id, "a/host/1", "no sign of life")
     assert unscheduled(world).startswith("1 runs revived")
     assert [m.payload["attempt"] for m in world.outbox.take()] == [2]
 
@@ -175,10 +176,10 @@ def test_alarms_that_a_dead_worker_had_yet_to_raise_are_raised(world: World, mon
     finished(world)
     monkeypatch.setattr(STEPS, "root", lambda _: "ff" * 32)
     with monkeypatch.context() as patch:
-        patch.setattr(world.store.notices, "raise_alarm", lambda *_: True)
+        patch.setattr(world.store.notices, "raise_alarm", lambda *_, **__: True)
         finished(world, B)
         run = start(world.context(), STEPS.pipeline, date(2026, 1, 30), TRACE)
-        world.store.runs.fail(run.run_id, None, error_class="build", error="no")
+        world.store.runs.fail(run.run_id, None, verdict=verdict("build"), error="no")
     assert world.alarms() == set()
     unscheduled(world)
     assert world.alarms() == {"digest_mismatch", "run_failed"}
@@ -304,7 +305,7 @@ def test_one_thing_that_cannot_be_put_right_keeps_nothing_else_from_it(
 ) -> None:
     finished(world)
     lost = start(world.context(), STEPS.pipeline, date(2026, 1, 30), TRACE)
-    world.store.runs.lose(lost.run_id)
+    world.store.runs.lose(lost.run_id, "a/host/1", "no sign of life")
     world.clock.advance(3700)
 
     def broken(*_: object) -> Seal:
@@ -321,7 +322,7 @@ def test_without_a_store_nothing_is_tried(world: World, monkeypatch: pytest.Monk
     begun(world, world.context())
     world.clock.advance(11)
 
-    def away(_: str) -> bool:
+    def away(*_: str) -> bool:
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(world.store.runs, "lose", away)

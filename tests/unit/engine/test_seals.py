@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from support.contexts import NOON, A, B, Steps, World
+from support.store_records import verdict
 
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import UsageError
@@ -156,7 +157,7 @@ def test_other_code_or_configuration_is_a_new_revision(world: World, change: dic
 
 def test_a_failed_attempt_is_repeated_from_the_same_seal(world: World) -> None:
     failed = start(world.context(), STEPS.pipeline, DAY, "ab" * 16)
-    world.store.runs.fail(failed.run_id, None, error_class="unknown", error="x")
+    world.store.runs.fail(failed.run_id, None, verdict=verdict("unknown"), error="x")
     again = run(world, DAY)
     assert (again.revision, again.attempt, again.status) == (1, 2, RunStatus.DONE)
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from lumen_workers.adapters.actuators import check_actuator, make_actuator
+from lumen_workers.adapters.channels import make_channels
 from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.sources import check_source, make_source
 from lumen_workers.adapters.store import open_store
@@ -18,7 +19,8 @@ from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import EnvironmentFault
 from lumen_workers.domain.failures import Verdict
-from lumen_workers.domain.ports import Actuator, Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.schedule import Entry
@@ -143,6 +145,16 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
 def remote_of(settings: Settings) -> Remote:
     """The archive."""
     return LocalRemote(settings.archive_root)
+
+
+def channels_of(settings: Settings) -> Mapping[str, Channel]:
+    """The ways out to people, by name; nothing is connected."""
+    return make_channels(settings.contacts)
+
+
+def routes_of(settings: Settings) -> Routes:
+    """Who is told what."""
+    return settings.contacts.routes
 
 
 def pins_of(settings: Settings) -> Mapping[str, str]:

@@ -12,7 +12,20 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from lumen_workers.cli import archive, daily, data, effects, enqueue, letters, loop, rules, runs, schedule, system
+from lumen_workers.cli import (
+    alert,
+    archive,
+    daily,
+    data,
+    effects,
+    enqueue,
+    letters,
+    loop,
+    rules,
+    runs,
+    schedule,
+    system,
+)
 from lumen_workers.domain.errors import LumenError
 
 app = typer.Typer(
@@ -36,6 +49,7 @@ schedule.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(letters.app, name="letters")
 app.add_typer(archive.app, name="archive")
+app.add_typer(alert.app, name="alert")
 data.register(app)
 
 

@@ -31,7 +31,8 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+def unique(values: tuple[str, ...]) -> tuple[str, ...]:
+    """``values`` if each stands once."""
     if twice := [value for value in dict.fromkeys(values) if values.count(value) > 1]:
         raise ValueError(f"{', '.join(twice)} stands twice")
     return values
@@ -40,7 +41,7 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
 LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
-Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(_unique)]
+Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(unique)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

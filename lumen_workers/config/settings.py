@@ -17,8 +17,11 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lumen_workers.config.broker import celery_url
+from lumen_workers.config.contacts import contacts
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
+from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvironment
 from lumen_workers.domain.errors import ConfigError, UsageError
+from lumen_workers.domain.recipients import Contacts
 from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
 
 
@@ -35,7 +38,7 @@ def _split(value: Any) -> Any:
 
 
 class Environment(BaseSettings):
-    """Every environment variable that is read. Empty ones count as not set."""
+    """Every environment variable of ours that is read. Empty ones count as not set."""
 
     model_config = SettingsConfigDict(env_prefix="LUMEN_", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -55,6 +58,9 @@ class Environment(BaseSettings):
     demo_exit: bool = Field(False, validation_alias=AliasChoices("demo_exit", "DEMO_EXIT", "LUMEN_DEMO_EXIT"))
     flower_port: int | None = Field(None, ge=1, le=65535)
     lease_s: float = Field(10.0, ge=2, le=600)
+    alert_url: SecretStr | None = None
+    alert_secret: SecretStr | None = None
+    alert_token: SecretStr | None = None
 
     effect_pre_s: float = Field(30.0, gt=1, le=3600)
     effect_post_s: float = Field(30.0, gt=1, le=3600)
@@ -79,6 +85,7 @@ class Settings:
     lumen: LumenFile
     archive: ArchiveFile
     loops: Mapping[str, LoopSpec]
+    contacts: Contacts
 
     @property
     def home(self) -> Path:
@@ -195,12 +202,17 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
         env = Environment(**overrides)
     except ValidationError as error:
         raise ConfigError(explain("environment", error, Environment, lambda key: f"LUMEN_{key.upper()}")) from None
+    try:
+        people = PeopleEnvironment()
+    except ValidationError as error:
+        raise ConfigError(explain("environment", error, PeopleEnvironment, str.upper)) from None
     env = env.model_copy(update={"home": env.home.expanduser().absolute()})
     settings = Settings(
         env=env,
         lumen=read(_find(env, "lumen.yaml"), LumenFile),
         archive=read(_find(env, "archive.yaml"), ArchiveFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
+        contacts=_contacts(env, people),
     )
     for loop in settings.loops.values():
         if loop.region is not None and loop.region not in settings.regions:
@@ -219,6 +231,18 @@ def _find(env: Environment, name: str) -> Path:
         if (env.configs / name).exists():
             return env.configs / name
     return _project() / "configs" / name
+
+
+def _contacts(env: Environment, people: PeopleEnvironment) -> Contacts:
+    notify, distribution = _find(env, "notify.yaml"), _find(env, "lumen_distribution.yaml")
+    return contacts(
+        (notify, read(notify, NotifyFile)),
+        (distribution, read(distribution, DistributionFile)),
+        people,
+        alert_url=env.alert_url,
+        alert_secret=env.alert_secret,
+        alert_token=env.alert_token,
+    )
 
 
 def _loops(file: LoopsFile) -> dict[str, LoopSpec]:

@@ -1,0 +1,111 @@
+"""One HTTP POST that knows whether its peer may have taken it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpcore
+import httpx
+
+from lumen_workers.adapters.channels.deadline import Deadline
+from lumen_workers.domain.errors import InDoubt
+from lumen_workers.domain.recipients import WebhookTarget
+
+_LONGEST_WAIT_S = 86_400.0
+_ASKS_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class Answered(httpx.HTTPStatusError):
+    """The peer answered that it did not take it. Its request and response carry no path, no secret and no body.
+
+    ``retry_after_s``: how long a 429 or 503 asks us to wait.
+    """
+
+    retry_after_s: float | None
+
+    def __init__(self, target: WebhookTarget, status: int, retry_after: str | None) -> None:
+        request = httpx.Request("POST", target.origin)
+        response = httpx.Response(
+            status, headers={} if retry_after is None else {"Retry-After": retry_after}, request=request
+        )
+        phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
+        super().__init__(f"{target.origin} answered {status}{phrase}", request=request, response=response)
+        self.retry_after_s = _seconds(retry_after) if status in _ASKS_TO_WAIT else None
+
+
+class _Progress:
+    """How far the request has got, from httpcore's trace."""
+
+    def __init__(self) -> None:
+        self.left = False
+        """Whether the peer may have all of it. Not before the last byte is written: an incomplete body is none."""
+        self.socket: socket.socket | None = None
+
+    def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self.socket = info["return_value"].get_extra_info("socket")
+        elif event == "http11.send_request_body.started":
+            self.left = True
+        elif event == "http11.send_request_body.failed":
+            self.left = not isinstance(info["exception"], httpcore.WriteError | httpcore.WriteTimeout)
+
+
+def post(target: WebhookTarget, body: bytes, headers: Mapping[str, str], *, timeout_s: float, limit_s: float) -> None:
+    """Returns on a 2xx answer. ``timeout_s`` is for each step, ``limit_s`` for the whole. Raises as `tell` says."""
+    for name in ("httpx", "httpcore"):
+        # httpx logs the URL at INFO, httpcore headers at DEBUG.
+        logging.getLogger(name).setLevel(logging.WARNING)
+    progress = _Progress()
+    answer: httpx.Response | None = None
+    deadline = Deadline(limit_s, lambda: progress.socket)
+    try:
+        # A connection of its own for each: one that had waited might be closed by now, and its reset would be a doubt.
+        # Proxies and passwords of the environment are not for peers that the configuration names.
+        with (
+            httpx.Client(verify=ssl.create_default_context(), timeout=timeout_s, trust_env=False) as client,
+            deadline,
+            client.stream(
+                "POST", target.url, content=body, headers=dict(headers), extensions={"trace": progress}
+            ) as response,
+        ):
+            answer = response
+    except Exception as error:
+        if answer is None:
+            if not progress.left:
+                raise
+            why = f"no answer within {deadline.seconds:g} s" if deadline.passed else _why(error)
+            raise InDoubt(
+                f"{target.origin} may have taken it: the request left, then: {why}; look there before it is sent again"
+            ) from error
+    assert answer is not None
+    if answer.status_code == HTTPStatus.GATEWAY_TIMEOUT:
+        raise InDoubt(
+            f"{target.origin} answered 504: what is behind it may have taken it; look there before it is sent again"
+        )
+    if not answer.is_success:
+        raise Answered(target, answer.status_code, answer.headers.get("Retry-After"))
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _seconds(value: str | None) -> float | None:
+    """Retry-After (RFC 9110, 10.2.3) in seconds from now, at most a day; None for what is neither of its forms."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_WAIT_S)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if at.tzinfo is None:  # "-0000": UTC, of unknown place
+        at = at.replace(tzinfo=UTC)
+    return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT_S)

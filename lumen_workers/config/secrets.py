@@ -1,0 +1,34 @@
+"""Secrets that stand in a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lumen_workers.domain.errors import ConfigError
+
+_MOST_BYTES = 16 * 1024
+
+
+def read_secret(path: Path, where: str) -> str:
+    """The one line of a file that nobody else may read. Raises ConfigError: it names ``where``, never the line."""
+    try:
+        with path.open("rb") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            data = stream.read(_MOST_BYTES)
+    except OSError as error:
+        raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
+    if mode & 0o077:
+        raise ConfigError(f"{where}: others may read {path} (mode {mode:04o}); run: chmod 600 {path}")
+    try:
+        return check_secret(data.decode("ascii").strip(), where)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: {path} is not one line of ASCII") from None
+
+
+def check_secret(value: str, where: str) -> str:
+    """``value`` if it can be sent: printable ASCII, not empty. Raises ConfigError, which does not repeat it."""
+    if not value or not value.isascii() or not value.isprintable():
+        raise ConfigError(f"{where}: must be one line of printable ASCII, and not empty")
+    return value

@@ -8,6 +8,7 @@ entry that is sent twice in one slot runs once, and one whose beat is dead is pu
 SCHEDULE = {
     "sample": {"run": "sample", "every_s": 5, "regions": "all"},
     "effects": {"run": "effects", "every_s": 5, "regions": "all"},
+    "deliver": {"run": "deliver", "every_s": 5, "regions": "all"},
     "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
     "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -44,6 +45,11 @@ def parse_snapshot_name(name: str) -> tuple[date, int]:
     except ValueError:
         pass
     raise UsageError(f"{name!r} is not a snapshot: use YYYY-MM-DD, or YYYY-MM-DD.r2 for a later revision")
+
+
+def report_path(day: date | str, suffix: str) -> Path:
+    """The report's place in a snapshot's files."""
+    return Path("controls/reports") / f"report_{day}.{suffix}"
 
 
 def signature_path(region: str) -> str:

@@ -14,7 +14,7 @@ from lumen_workers.cli.runs import row, tell
 
 if TYPE_CHECKING:
     from lumen_workers.config import Settings
-    from lumen_workers.domain.ports import Store
+    from lumen_workers.domain.ports import Dispatcher, Store
     from lumen_workers.pipelines.tasks import Task
 
 
@@ -36,10 +36,7 @@ def enqueue(
     as_json: Json = False,
 ) -> None:
     """Queue a task for a region's workers. What is wrong with it is said here, before it is queued."""
-    from lumen_workers.adapters.queue.celery import CeleryDispatcher
-    from lumen_workers.domain.errors import NoBroker
     from lumen_workers.domain.ids import new_trace_id
-    from lumen_workers.local.instance import holder
     from lumen_workers.pipelines.tasks import task_of
 
     task = task_of(name)
@@ -52,13 +49,9 @@ def enqueue(
         trace_id = payload.pop("trace_id", None) or new_trace_id()
         task.parse({**payload, "trace_id": trace_id})
         entry = _entry(name, target, settings) if wait and "day" not in payload else None
-        # Without a broker of one's own there is one while `lumen run` runs; a killed one leaves its note behind.
-        if settings.env.broker_url is None and holder(settings.home) is None:
-            raise NoBroker
-        from lumen_workers.worker.app import app as celery
-
         asked = store.now()
-        CeleryDispatcher(celery).send(task.name, region=target, lane=task.lane, payload=payload, trace_id=trace_id)
+        with opened.sender() as (_, _, dispatcher):
+            _send(store, dispatcher, task, payload, region=target, trace_id=trace_id)
         if not wait:
             queue = f"{target}.{task.lane}"
             queued = {"task": task.name, "queue": queue, "trace_id": trace_id}
@@ -69,6 +62,22 @@ def enqueue(
             state = follow_tick(store, entry, target, asked, timeout)
             outcome = {"entry": entry, "region": target, "outcome": state.outcome}
             echo_json(outcome) if as_json else typer.echo(f"{entry}: {state.outcome}")
+
+
+def _send(
+    store: Store, dispatcher: Dispatcher, task: Task, payload: dict[str, Any], *, region: str, trace_id: str
+) -> None:
+    """A pipeline's day is written down as asked for; anything else is a message only: the next tick comes anyway."""
+    from datetime import date
+
+    from lumen_workers.engine.requests import ask
+    from lumen_workers.pipelines.tasks import PIPELINES
+
+    pipeline = next((p.name for p in PIPELINES if task.name == f"lumen.{p.name}"), None)
+    if pipeline is not None and set(payload) == {"day"}:
+        ask(store, dispatcher, pipeline, date.fromisoformat(payload["day"]), region=region, trace_id=trace_id)
+    else:
+        dispatcher.send(task.name, region=region, lane=task.lane, payload=payload, trace_id=trace_id)
 
 
 def _arguments(text: str) -> dict[str, Any]:

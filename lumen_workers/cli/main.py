@@ -13,14 +13,17 @@ import typer
 from typer.exceptions import TyperException
 
 from lumen_workers.cli import (
+    alarms,
     alert,
     archive,
+    control,
     daily,
     data,
     effects,
     enqueue,
     letters,
     loop,
+    outbox,
     rules,
     runs,
     schedule,
@@ -48,6 +51,9 @@ enqueue.register(app)
 schedule.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(letters.app, name="letters")
+app.add_typer(outbox.app, name="outbox")
+control.register(app)
+alarms.register(alert.app)
 app.add_typer(archive.app, name="archive")
 app.add_typer(alert.app, name="alert")
 data.register(app)

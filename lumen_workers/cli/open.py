@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lumen_workers.adapters.queue.inline import InlineDispatcher
     from lumen_workers.config import Settings
-    from lumen_workers.domain.ports import Store
+    from lumen_workers.domain.ports import Dispatcher, Store
     from lumen_workers.engine.context import Context
 
 
@@ -56,6 +57,27 @@ def context(region: str | None = None) -> Iterator[tuple[Context, Callable[[Call
         yield ctx, drain
     finally:
         ctx.store.close()
+
+
+@contextmanager
+def sender() -> Iterator[tuple[Settings, Store, Dispatcher]]:
+    """Settings, the store and the way to the workers. Raises NoBroker where there is none."""
+    from lumen_workers.adapters.queue.celery import CeleryDispatcher
+    from lumen_workers.domain.errors import NoBroker
+    from lumen_workers.local.instance import holder
+
+    with store() as (settings, opened):
+        # Without a broker of one's own there is one while `lumen run` runs; a killed one leaves its note behind.
+        if settings.env.broker_url is None and holder(settings.home) is None:
+            raise NoBroker
+        from lumen_workers.worker.app import app as celery
+
+        yield settings, opened, CeleryDispatcher(celery)
+
+
+def person(settings: Settings) -> str:
+    """Who works at this shell, as the audit log names them: ``<region>/<host>/<user>``."""
+    return f"{settings.region}/{settings.env.host}/{getpass.getuser()}"
 
 
 def known_loop(rates: dict[str, int], loop: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,6 +66,11 @@ def status(as_json: Json = False) -> None:
     parts = (
         (("process", "pid", "status", "restarts"), [tuple(p.values()) for p in view["processes"]], ""),
         (
+            ("region", "state", "sampler", "jobs", "beat", "fired", "waiting", "last run", "last failure"),
+            [_region(x) for x in view["regions"]],
+            "",
+        ),
+        (
             ("loop", "Hz", "newest sample", "sampled by"),
             [(x["loop"], x["rate_hz"], _ago(x["newest_s_ago"]), x["sampled_by"]) for x in view["loops"]],
             "",
@@ -76,12 +81,34 @@ def status(as_json: Json = False) -> None:
             "No runs yet.",
         ),
         (("owed", "key", "to be done by", "state"), [tuple(x.values()) for x in view["owed"]], ""),
-        (("alarm", "since", "detail"), [tuple(x.values()) for x in view["alarms"]], "No alarms."),
+        (("alarm", "severity", "since", "detail"), [tuple(x.values()) for x in view["alarms"]], "No alarms."),
     )
+    if view["paused"]:
+        typer.echo("automatic rule changes are paused; `lumen resume` ends that")
+    if view["letters"]:
+        typer.echo(f"{view['letters']} letters wait; `lumen letters list` shows them")
+    if view["in_doubt"]:
+        typer.echo(f"{view['in_doubt']} sends are in doubt; `lumen outbox list --state in_doubt` shows them")
     for columns, rows, empty in parts:
         if rows or empty:
             typer.echo("")
             table(columns, rows, empty)
+
+
+def _region(view: dict[str, Any]) -> tuple[object, ...]:
+    """A region's line."""
+    lanes = {lane["lane"]: lane for lane in view["lanes"]}
+    depths = [lane["depth"] for lane in lanes.values() if lane["depth"] is not None]
+    last, failure = view["last_run"], view["last_failure"]
+    return (
+        view["region"],
+        view["state"],
+        *(_ago(lanes[name]["seen_s_ago"]) for name in ("sampler", "jobs", "beat")),
+        _ago(view["fired_s_ago"]),
+        sum(depths) if depths else None,
+        last["run_id"] if last else None,
+        f"{failure['run_id']} ({failure['error_class']})" if failure else None,
+    )
 
 
 def _ago(seconds: float | None) -> str:

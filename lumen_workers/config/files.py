@@ -45,6 +45,13 @@ Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), A
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class StandInFile(Strict):
+    """Who stands in for a silent region: ``order`` names its stand-ins; a region without an entry has all others."""
+
+    after_s: Annotated[Number, Field(ge=10, le=86_400)] = 30.0
+    order: dict[RegionName, Annotated[tuple[RegionName, ...], Field(strict=False), AfterValidator(unique)]] = {}
+
+
 class LumenFile(Strict):
     """``configs/lumen.yaml``."""
 
@@ -52,6 +59,7 @@ class LumenFile(Strict):
     zone: str = "Asia/Seoul"
     locale: Literal["en", "ko"] = "en"
     peers: dict[RegionName, Fingerprint] = {}
+    stand_in: StandInFile = StandInFile()
 
     @model_validator(mode="after")
     def _known_peers(self) -> Self:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvi
 from lumen_workers.domain.errors import ConfigError, UsageError
 from lumen_workers.domain.recipients import Contacts
 from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
+from lumen_workers.domain.regions import StandIn, default_stand_ins
 
 
 def _project() -> Path:
@@ -103,6 +105,20 @@ class Settings:
         if region not in self.regions:
             raise ConfigError(f"LUMEN_REGION={region} is not among the regions: {', '.join(self.regions)}")
         return region
+
+    @cached_property
+    def stand_ins(self) -> dict[str, StandIn]:
+        """Region → who stands in for it, and how long it must have been silent. Raises ConfigError."""
+        file = self.lumen.stand_in
+        found = default_stand_ins(self.regions, timedelta(seconds=file.after_s))
+        for region, names in file.order.items():
+            if unknown := [name for name in (region, *names) if name not in self.regions]:
+                origin, known = _find(self.env, "lumen.yaml"), ", ".join(self.regions)
+                raise ConfigError(f"{origin}: stand_in.order: unknown region {unknown[0]!r}; known: {known}")
+            if region in names:
+                raise ConfigError(f"{_find(self.env, 'lumen.yaml')}: stand_in.order.{region}: it names itself")
+            found[region] = replace(found[region], regions=names)
+        return found
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -219,7 +235,11 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
             origin = _find(env, "loops.yaml")
             known = ", ".join(settings.regions)
             raise ConfigError(f"{origin}: loops.{loop.name}.region: unknown region {loop.region!r}; known: {known}")
-    _ = settings.region, settings.zone  # what is wrong with them is said now, not when they are first needed
+    _ = (
+        settings.region,
+        settings.zone,
+        settings.stand_ins,
+    )  # what is wrong with them is said now, not when they are first needed
     return settings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,9 @@ from lumen_workers.domain.records import Record
 
 PAUSE: Final = "pause"
 """While it is on, no rule is changed automatically, anywhere."""
+
+SUPPRESS: Final = "suppress"
+"""While it is on, no alarm goes out; they stand all the same."""
 
 
 def drain_switch(region: str) -> str:
@@ -47,6 +50,17 @@ class StandIn(Record):
 
     regions: tuple[str, ...]
     after: timedelta
+
+
+def drained(switches: Iterable[Switch]) -> frozenset[str]:
+    """The regions that take nothing new."""
+    prefix = drain_switch("")
+    return frozenset(s.name.removeprefix(prefix) for s in switches if s.name.startswith(prefix))
+
+
+def default_stand_ins(regions: tuple[str, ...], after: timedelta) -> dict[str, StandIn]:
+    """Every other region in order, beginning behind the one that is silent."""
+    return {region: StandIn(regions=(*regions[n + 1 :], *regions[:n]), after=after) for n, region in enumerate(regions)}
 
 
 @dataclass(frozen=True, kw_only=True)

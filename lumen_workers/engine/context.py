@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from lumen_workers.domain.clock import Clock
 from lumen_workers.domain.failures import Policy, Verdict
-from lumen_workers.domain.ports import Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.ports import Channel, Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
+from lumen_workers.domain.regions import StandIn
 
 if TYPE_CHECKING:
     from lumen_workers.archive.freeze import FreezeOptions
@@ -49,6 +51,9 @@ class Context:
     lease_ttl: timedelta
     judge: Callable[[BaseException], Verdict]
     policies: Mapping[str, Policy]
+    stand_ins: Mapping[str, StandIn]
+    routes: Routes
+    channels: Callable[[], Mapping[str, Channel]]
     locale: str
     effect_options: EffectOptions
     thresholds: Thresholds

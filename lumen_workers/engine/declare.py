@@ -12,6 +12,9 @@ from lumen_workers.engine.context import Context
 
 Outputs = Mapping[str, Any]
 
+GRACE_S = 60.0
+"""Seconds between the interruption of work that takes too long and its end."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StageWork:
@@ -29,12 +32,14 @@ class StageWork:
 class Stage:
     """A step of a pipeline. ``run`` returns what later stages and the record need: JSON values only.
 
-    ``needs`` names the stages whose folders and outputs it reads.
+    ``needs`` names the stages whose folders and outputs it reads. A worker interrupts it after ``limit_s`` seconds (it
+    may still say so), and ends it, with its process, ``GRACE_S`` later.
     """
 
     name: str
     run: Callable[[StageWork], Outputs]
     needs: tuple[str, ...] = ()
+    limit_s: float = 600
 
 
 @dataclass(frozen=True, kw_only=True)

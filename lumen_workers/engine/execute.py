@@ -41,8 +41,12 @@ class _Job:
 
 
 def workspace(ctx: Context, run: Run, seal: Seal) -> Path:
-    """Where a region builds what ``seal`` asks for. Attempts share it: a published stage is not built again."""
-    return ctx.work / f"{run.pipeline}-{run.day:%Y%m%d}.r{run.revision}-{run.region}-{seal.digest()[:12]}"
+    """Where a region builds what ``seal`` asks for. Attempts share it: a published stage is not built again.
+
+    A stand-in has a place of its own: what the region itself has done, such as signing, is not done for it.
+    """
+    who = run.region if run.region == ctx.region else f"{run.region}-by-{ctx.region}"
+    return ctx.work / f"{run.pipeline}-{run.day:%Y%m%d}.r{run.revision}-{who}-{seal.digest()[:12]}"
 
 
 def execute(stage: Stage, pipeline: Pipeline, ctx: Context, run: Run, seal: Seal, lease: Lease) -> StageRun:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import date, timedelta
 
-from lumen_workers.domain import ids
 from lumen_workers.domain.errors import BuildError, LeaseLost, StoreUnavailable
 from lumen_workers.domain.failures import AlarmSeverity
-from lumen_workers.domain.runs import Lease, Owed, OwedState, Run, RunStatus, Seal, StageStatus
+from lumen_workers.domain.runs import Cause, Lease, Owed, OwedState, Run, RunStatus, Seal
+from lumen_workers.engine import tickets
+from lumen_workers.engine.attempts import attempt, done_stages, first_stage, lost_in_a_row, rerun, runs_of
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
 from lumen_workers.engine.execute import clear, execute, set_aside, told
+from lumen_workers.engine.outbox import report_sends
+from lumen_workers.engine.regions import is_drained
 from lumen_workers.engine.seals import is_ours, seal_for
 
 log = logging.getLogger(__name__)
@@ -33,64 +36,68 @@ def claim_name(run: Run) -> str:
     return f"run/{run.pipeline}/{run.day}/r{run.revision}/{run.region}"
 
 
-def start(ctx: Context, pipeline: Pipeline, day: date, trace_id: str) -> Run:
-    """Seal the day if need be, write this region's run and queue its first stage.
+def start(
+    ctx: Context,
+    pipeline: Pipeline,
+    day: date,
+    trace_id: str,
+    *,
+    region: str | None = None,
+    lane: str | None = None,
+    cause: Cause = Cause.ASKED,
+    follows: Run | None = None,
+) -> Run:
+    """Seal the day if need be, write the run of ``region`` and queue its first stage in ``lane``.
 
-    Asked for again while a run of the revision is open or done, it returns that run and queues nothing.
+    Both are this region unless given: the run of a region whose workers cannot goes into the lane of another.
+
+    Asked for again while a run of the revision is open or done, it returns that run and queues nothing. ``follows``
+    is the attempt that was lost; what it has done here is not done again.
     """
-    mine = [run for run in ctx.store.runs.rows(pipeline=pipeline.name, day=day) if run.region == ctx.region]
+    region = region or ctx.region
+    mine = runs_of(ctx, pipeline.name, day, region)
     seal = seal_for(ctx, pipeline.name, day, mine)
     for run in mine:
         if run.revision == seal.revision and run.status not in (RunStatus.FAILED, RunStatus.LOST):
             log.info("%s: %s already, nothing to do", run.run_id, run.status)
             return run
-    attempt = 1 + max((run.attempt for run in mine), default=0)
-    run = ctx.store.runs.create(
-        Run(
-            run_id=ids.run_id(pipeline.name, seal.day, ctx.region, seal.code_version, attempt),
-            pipeline=pipeline.name,
-            day=seal.day,
-            revision=seal.revision,
-            region=ctx.region,
-            attempt=attempt,
-            status=RunStatus.QUEUED,
-            trace_id=trace_id,
-            queued_at=ctx.store.now(),
-            assigned=ctx.region,
-        ),
-        ctx.holder,
+    planned = attempt(
+        ctx, seal, mine, region=region, lane=lane or ctx.region, trace_id=trace_id, cause=cause, follows=follows
     )
-    send_stage(ctx, run, pipeline.stages[0].name)
+    run = ctx.store.runs.create(planned, ctx.holder)
+    send_next(ctx, pipeline, run)
     return run
 
 
-def lost_in_a_row(runs: Iterable[Run]) -> int:
-    """How many of the newest of these attempts (of one region at one day) were lost, one after the other."""
-    newest_first = sorted(runs, key=lambda run: run.attempt, reverse=True)
-    return next((n for n, run in enumerate(newest_first) if run.status is not RunStatus.LOST), len(newest_first))
-
-
-def restart(ctx: Context, pipeline: Pipeline, lost: Run) -> Run | None:
-    """The attempt that follows a lost one of this region. None, and an alarm: too many were lost in a row."""
-    runs = ctx.store.runs.rows(pipeline=pipeline.name, day=lost.day)
-    count = lost_in_a_row(run for run in runs if run.region == ctx.region)
+def restart(ctx: Context, pipeline: Pipeline, lost: Run, *, lane: str | None = None) -> Run | None:
+    """The attempt that follows a lost one, in ``lane``. None, and an alarm: too many were lost in a row."""
+    lane = lane or ctx.region
+    count = lost_in_a_row(runs_of(ctx, pipeline.name, lost.day, lost.region))
     if count < MAX_LOST:
-        return start(ctx, pipeline, lost.day, lost.trace_id)
+        cause = Cause.LOST if lost.region == lane else Cause.TAKEOVER
+        return start(ctx, pipeline, lost.day, lost.trace_id, region=lost.region, lane=lane, cause=cause, follows=lost)
     ctx.store.notices.raise_alarm(
         f"lost/{lost.run_id}",
         "run_lost",
         AlarmSeverity.PAGE,
         f"{lost.run_id} was lost, like {count - 1} attempts before it; look at the workers' logs, then ask again with "
-        f"`lumen enqueue {pipeline.name} --region {ctx.region} --day {lost.day}`",
+        f"`lumen enqueue {pipeline.name} --region {lost.region} --day {lost.day}`",
+        facts=tickets.facts_of(lost),
+        trace_id=lost.trace_id,
     )
     return None
 
 
+def send_next(ctx: Context, pipeline: Pipeline, run: Run) -> None:
+    """Queue the stage at which ``run`` goes on; where all are done, the last one, for the election is still due."""
+    send_stage(ctx, run, first_stage(pipeline, run) or pipeline.stages[-1].name)
+
+
 def send_stage(ctx: Context, run: Run, stage: str) -> None:
-    """Queue one stage of ``run`` on its region's jobs lane."""
+    """Queue one stage of ``run`` on the jobs lane of the region that is to do it."""
     ctx.dispatcher.send(
         stage_task(run.pipeline, stage),
-        region=run.region,
+        region=run.lane_region,
         lane="jobs",
         payload={"run_id": run.run_id, "attempt": run.attempt},
         trace_id=run.trace_id,
@@ -98,31 +105,33 @@ def send_stage(ctx: Context, run: Run, stage: str) -> None:
 
 
 def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, attempt: int) -> str:
-    """Do one stage of a run, then queue the next one or end the run. Returns what came of it, for the log.
+    """Do one stage of one attempt, then queue the next one; at the end, hold the election.
 
-    A message whose attempt is no longer the row's, or whose run is final, is dropped; so is one that comes before its
-    turn or finds the claim held. A failure is recorded with its class and raised.
+    A message of another attempt, of a final run or of a claim that somebody holds does nothing. A failure that its
+    class forgives is tried again later, from this stage on; any other ends the run and is told. The store being away
+    ends nothing: the claim runs out, and the reconciler makes a new attempt. Returns one line; raises LeaseLost,
+    StoreUnavailable and, once it is recorded, what the stage raised.
     """
     run = ctx.store.runs.get(run_id)
-    if run.status.final or run.attempt != attempt:
+    if attempt != run.attempt or run.status.final:
         return f"stale: {run_id} is {run.status}"
+    if run.status is RunStatus.QUEUED and is_drained(ctx, ctx.region):
+        return f"drained: {ctx.region} takes nothing new, {run_id} is left to its stand-in"
     seal = ctx.store.runs.seals(run.pipeline, run.day)[run.revision - 1]
     if not is_ours(ctx, seal):
         # The reconciler sees to a lost run that has no follower, should this process end before the next line does.
-        if (
-            ctx.store.runs.lose(run_id, ctx.holder, "sealed by other code or configuration")
-            and run.region == ctx.region
-        ):
+        why = "it was sealed by other code or configuration"
+        if ctx.store.runs.lose(run_id, ctx.holder, why) and run.lane_region == ctx.region:
             restart(ctx, pipeline, run)
-        return f"{run_id} was sealed by other code or configuration: lost, another attempt follows"
-    if missing := {stage.name for stage in pipeline.before(stage_name)} - _done(run):
+        return f"{run_id}: {why}; lost, another attempt follows"
+    if missing := {stage.name for stage in pipeline.before(stage_name)} - done_stages(run):
         return f"early: {run_id} has not done {', '.join(sorted(missing))}"
     lease = ctx.store.leases.acquire(claim_name(run), ctx.holder, ctx.lease_ttl)
     if lease is None:
         return f"claimed: somebody works on {run_id}"
     try:
         run = ctx.store.runs.start(run_id, ctx.region, lease)
-        if stage_name not in _done(run):
+        if stage_name not in done_stages(run):
             execute(pipeline.stage(stage_name), pipeline, ctx, run, seal, lease)
         following = pipeline.after(stage_name)
         if following is None:
@@ -130,17 +139,12 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
     except (LeaseLost, StoreUnavailable):
         raise
     except Exception as error:
-        _fail(ctx, run, lease, error)
-        set_aside(ctx, run, seal)
+        _fail(ctx, run, seal, stage_name, lease, error)
         raise
     finally:
         _release(ctx, lease)
     send_stage(ctx, run, following.name)
     return f"{stage_name} done"
-
-
-def _done(run: Run) -> set[str]:
-    return {row.name for row in run.stages if row.status is StageStatus.DONE}
 
 
 def _finish(ctx: Context, pipeline: Pipeline, run: Run, seal: Seal, lease: Lease) -> str:
@@ -153,15 +157,12 @@ def _finish(ctx: Context, pipeline: Pipeline, run: Run, seal: Seal, lease: Lease
     digest = next((str(row.outputs["root"]) for row in stages if "root" in row.outputs), None)
     if digest is None:
         raise BuildError(f"no stage of {run.run_id} handed on a root")
-    run = ctx.store.runs.finish(run.run_id, lease, digest=digest, owed=_owed(ctx, run))
-    try:
-        check_digest(ctx, run)
-        if run.winner:
-            _ask_for_cross_verification(ctx, run)
-        if pipeline.elected is not None:
-            pipeline.elected(ctx)
-    except Exception:
-        log.exception("%s is %s; what follows was broken off", run.run_id, run.status)
+    owed, sends = _owed(ctx, run), report_sends(ctx, run, seal, digest)
+    run = ctx.store.runs.finish(run.run_id, lease, digest=digest, owed=owed, sends=sends)
+    for follow_up in (check_digest, tickets.close, _ask_for_cross_verification):
+        _try(follow_up, ctx, run)
+    if pipeline.elected is not None:
+        _try(lambda ctx, _: pipeline.elected(ctx) if pipeline.elected else None, ctx, run)
     clear(ctx, run, seal)
     return f"{run.status}: {digest}"
 
@@ -176,6 +177,8 @@ def check_digest(ctx: Context, run: Run) -> None:
             AlarmSeverity.PAGE,
             f"{run.run_id} built {str(run.digest)[:16]}…, the result by {result.run_id} is {result.digest[:16]}…: "
             f"the same seal must give the same bytes",
+            facts=tickets.facts_of(run),
+            trace_id=run.trace_id,
         )
 
 
@@ -187,7 +190,7 @@ def peer_of(ctx: Context, region: str) -> str | None:
 
 
 def _owed(ctx: Context, run: Run) -> list[Owed]:
-    peer = peer_of(ctx, run.region)
+    peer = peer_of(ctx, ctx.region)
     if peer is None:
         return []
     return [
@@ -209,8 +212,8 @@ def owed_key(pipeline: str, day: date, revision: int) -> str:
 
 def _ask_for_cross_verification(ctx: Context, run: Run) -> None:
     """Send it at once rather than leave it to the reconciler's next look; a lost message is only later."""
-    peer = peer_of(ctx, run.region)
-    if peer is not None:
+    peer = peer_of(ctx, ctx.region)
+    if run.winner and peer is not None:
         send_owed(ctx, CROSS_VERIFY, owed_key(run.pipeline, run.day, run.revision), peer, run.trace_id)
 
 
@@ -220,20 +223,26 @@ def send_owed(ctx: Context, kind: str, key: str, region: str, trace_id: str) -> 
     ctx.dispatcher.send(f"lumen.{kind}", region=region, lane="jobs", payload={"key": key}, trace_id=trace_id)
 
 
-def _fail(ctx: Context, run: Run, lease: Lease, error: Exception) -> None:
-    alarm_failed(ctx, ctx.store.runs.fail(run.run_id, lease, verdict=ctx.judge(error), error=told(error)))
+def _fail(ctx: Context, run: Run, seal: Seal, stage: str, lease: Lease, error: Exception) -> None:
+    """Record it; then a rerun is queued, or people are told."""
+    verdict = ctx.judge(error)
+    follow = rerun(ctx, run, seal, verdict)
+    failed = ctx.store.runs.fail(run.run_id, lease, verdict=verdict, error=told(error), follow=follow)
+    if follow is not None:
+        log.warning(
+            "%s %s: %s (%s), again at %s", run.run_id, stage, told(error), verdict.error_class, follow.not_before
+        )
+        return
+    tickets.give_up(ctx, failed, stage)
+    set_aside(ctx, run, seal)
 
 
-def failure_key(run: Run) -> str:
-    """The key of a failed run's alarm."""
-    return f"run/{run.run_id}"
-
-
-def alarm_failed(ctx: Context, run: Run) -> None:
-    """Raise a failed run's alarm."""
-    ctx.store.notices.raise_alarm(
-        failure_key(run), "run_failed", AlarmSeverity.PAGE, f"{run.run_id} failed ({run.error_class}): {run.error}"
-    )
+def _try(follow_up: Callable[[Context, Run], object], ctx: Context, run: Run) -> None:
+    """What comes after the election cannot undo it; the reconciler makes up for what is missed."""
+    try:
+        follow_up(ctx, run)
+    except Exception:
+        log.exception("%s is %s; what follows was broken off", run.run_id, run.status)
 
 
 def _release(ctx: Context, lease: Lease) -> None:

@@ -1,33 +1,24 @@
-"""Puts back what is owed and nobody does: lost claims, lost messages, slots that no beat fired, owed rows, alarms."""
+"""Puts back what is owed and nobody does: lost claims, lost messages, silent regions, slots, owed rows, alarms."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
-from itertools import groupby, islice, takewhile
 from typing import TypeVar
 
 from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.domain.runs import Owed, Run, RunStatus, StageStatus
+from lumen_workers.engine import slots, tickets
+from lumen_workers.engine.attempts import lost_in_a_row, runs_of
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
 from lumen_workers.engine.execute import sweep
-from lumen_workers.engine.flow import (
-    CROSS_VERIFY,
-    alarm_failed,
-    check_digest,
-    claim_name,
-    failure_key,
-    lost_in_a_row,
-    restart,
-    send_owed,
-    start,
-)
-from lumen_workers.engine.seals import parse_day
-from lumen_workers.engine.ticks import entry_of, has_run
+from lumen_workers.engine.flow import CROSS_VERIFY, check_digest, claim_name, restart, send_next, send_owed, start
+from lumen_workers.engine.regions import JOBS, Regions, look_at
+from lumen_workers.engine.requests import REQUEST, pursue
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +26,15 @@ QUEUE_PATIENCE = timedelta(seconds=60)
 """How long a stage may wait for a worker before its message is taken to be lost; twice as long after each loss, so that
 a queue that is only long is left in peace."""
 
-SLOT_PATIENCE = timedelta(seconds=60)
-"""How long after its instant a slot is left to the beat."""
-
-LOOK_BACK = timedelta(days=7)
-"""How far back a slot that nobody fired is made up for, after all of the region was off."""
+EMPTY_PATIENCE = timedelta(seconds=8)
+"""The same where the queue is seen to be empty: the message is not in it, and whoever took it has had time to begin."""
 
 CROSS_VERIFY_PATIENCE = timedelta(hours=1)
 """How long a cross-verification may stay owed before its absence is an alarm."""
 
-_RECENT = 100
-_SLOTS = 50
+_FORGET_PULSES = timedelta(days=7)
+_RECENT = 10
+_TOLD_WITHIN = timedelta(hours=6)
 
 Item = TypeVar("Item")
 
@@ -53,16 +42,35 @@ Item = TypeVar("Item")
 def reconcile(ctx: Context, pipelines: Mapping[str, Pipeline]) -> str:
     """Look once. Old messages are never moved: what is owed goes out as a new attempt, which makes them stale.
 
-    One thing that cannot be put right keeps nothing else from it: the first such error is raised at the end.
+    A region looks after its own work, and after that of regions which cannot and for which it stands in first. One
+    thing that cannot be put right keeps nothing else from it: the first such error is raised at the end.
     """
+    store = ctx.store
+    regions = look_at(ctx)
+    kept = frozenset(region for region in regions.order if regions.executor(region) == ctx.region)
+    open_runs = store.runs.open()
+    standing = frozenset(alarm.key for alarm in store.notices.alarms(standing=True))
     errors: list[Exception] = []
-    _each(ctx.store.owed.due(CROSS_VERIFY), lambda row: _check_age(ctx, row), errors)
-    _each(ctx.store.runs.open(), lambda run: _lose(ctx, run), errors)
-    recent = ctx.store.runs.rows(limit=_RECENT)
-    revived = _each(_followerless(ctx, recent), lambda run: _revive(ctx, pipelines, run), errors)
-    fired = _each(pipelines, lambda name: _fire(ctx, name, recent), errors)
-    sent = _each(ctx.store.owed.due(CROSS_VERIFY, ctx.region), lambda row: _send(ctx, row), errors)
-    _raise_alarms(ctx, recent)
+
+    def each(items: Iterable[Item], work: Callable[[Item], bool]) -> int:
+        return _each(items, work, errors)
+
+    each([standing], lambda keys: _tell_silence(ctx, regions, keys))
+    each(store.owed.due(CROSS_VERIFY), lambda row: _check_age(ctx, row))
+    mine = [run for run in open_runs if run.lane_region in kept]
+    each(mine, lambda run: _look_after(ctx, regions, pipelines, run))
+    forsaken = [run for run in store.runs.forsaken(regions.now - slots.LOOK_BACK) if run.lane_region in kept]
+    revived = each(forsaken, lambda run: _revive(ctx, regions, pipelines, run))
+    pairs = [(pipeline, region) for region in regions.order if region in kept for pipeline in pipelines.values()]
+    fired = each(pairs, lambda pair: slots.fire(ctx, regions, *pair))
+    asked = [row for row in store.owed.due(REQUEST) if row.region in kept]
+    sent = each(asked, lambda row: pursue(ctx, regions, pipelines, row))
+    unverified = [row for row in store.owed.due(CROSS_VERIFY) if row.region in kept]
+    sent += each(unverified, lambda row: _pass_on(ctx, regions, row))
+    each(pipelines.values(), lambda pipeline: slots.check_day(ctx, regions, pipeline))
+    recent = store.runs.rows(region=ctx.region, limit=_RECENT)
+    each([r for r in recent if r.ended and regions.now - r.ended < _TOLD_WITHIN], lambda run: _tell_again(ctx, run))
+    store.pulses.prune(regions.now - _FORGET_PULSES)
     sweep(ctx)
     if errors:
         raise errors[0]
@@ -91,38 +99,60 @@ def take_over(ctx: Context, pipeline: Pipeline, run: Run) -> Run:
     if (
         run.status.final
         or _free_epoch(ctx, run) is None
-        or not ctx.store.runs.lose(run.run_id, ctx.holder, "nobody works on it")
+        or not ctx.store.runs.lose(run.run_id, ctx.holder, "asked for")
     ):
         return run
-    return start(ctx, pipeline, run.day, run.trace_id)
+    return start(ctx, pipeline, run.day, run.trace_id, follows=run)
 
 
-def _lose(ctx: Context, run: Run) -> bool:
-    if (
-        run.region != ctx.region
-        or not _abandoned(ctx, run)
-        or not ctx.store.runs.lose(run.run_id, ctx.holder, "nobody works on it")
-    ):
+def _look_after(ctx: Context, regions: Regions, pipelines: Mapping[str, Pipeline], run: Run) -> bool:
+    """An open run: one that waits for its time is sent when that has come, one that nobody works on is lost."""
+    if run.not_before is not None:
+        if run.not_before > regions.now or not ctx.store.runs.release(run.run_id):
+            return False
+        send_next(ctx, pipelines[run.pipeline], run)
+        return True
+    why = _abandoned(ctx, regions, run)
+    if why is None or not ctx.store.runs.lose(run.run_id, ctx.holder, why):
         return False
-    log.warning("%s: nobody works on it", run.run_id)
+    log.warning("%s: %s", run.run_id, why)
     return True
 
 
-def _abandoned(ctx: Context, seen: Run) -> bool:
-    """Whether nobody works on a run. It is read between two looks at its claim: it may have gone on meanwhile."""
+def _abandoned(ctx: Context, regions: Regions, seen: Run) -> str | None:
+    """Why nobody works on a run; None while somebody may.
+
+    It is read between two looks at its claim: it may have gone on meanwhile.
+    """
     epoch = _free_epoch(ctx, seen)
     if epoch is None:
-        return False
+        return None
     run = ctx.store.runs.get(seen.run_id)
     if run.status.final:
-        return False
-    if not any(stage.status is StageStatus.RUNNING for stage in run.stages):
-        attempts = [row for row in ctx.store.runs.rows(pipeline=run.pipeline, day=run.day) if row.region == run.region]
-        losses = lost_in_a_row(row for row in attempts if row.attempt < run.attempt)
-        last = max([run.queued_at, *(stage.ended for stage in run.stages if stage.ended)])
-        if ctx.store.now() - last <= QUEUE_PATIENCE * 2**losses:
-            return False
-    return _free_epoch(ctx, run) == epoch
+        return None
+    if any(stage.status is StageStatus.RUNNING for stage in run.stages):
+        why = "its worker gave no sign of life"
+    else:
+        why = _unclaimed(ctx, regions, run) or ""
+    return why if why and _free_epoch(ctx, run) == epoch else None
+
+
+def _unclaimed(ctx: Context, regions: Regions, run: Run) -> str | None:
+    """Why nobody will take a run that waits in a queue; None while somebody may."""
+    lane = run.lane_region
+    waited = regions.now - max([run.queued_at, *(stage.ended for stage in run.stages if stage.ended)])
+    if waited <= EMPTY_PATIENCE:
+        return None
+    if not regions.consuming(lane):
+        return f"{lane} is silent"
+    if lane in regions.drained and run.status is RunStatus.QUEUED:
+        return f"{lane} takes nothing new"
+    losses = lost_in_a_row(row for row in runs_of(ctx, run.pipeline, run.day, run.region) if row.attempt < run.attempt)
+    if waited > QUEUE_PATIENCE * 2**losses:
+        return "its message was not taken"
+    if waited > EMPTY_PATIENCE * 2**losses and ctx.dispatcher.depth(lane, JOBS) == 0:
+        return "its message is not in the queue"
+    return None
 
 
 def _free_epoch(ctx: Context, run: Run) -> int | None:
@@ -133,54 +163,28 @@ def _free_epoch(ctx: Context, run: Run) -> int | None:
     return lease.epoch if lease.expires <= ctx.store.now() else None
 
 
-def _followerless(ctx: Context, recent: Sequence[Run]) -> list[Run]:
-    """This region's lost runs that no later attempt follows, oldest first."""
-    mine = sorted((run for run in recent if run.region == ctx.region), key=lambda r: (r.pipeline, r.day, r.attempt))
-    newest = [list(runs)[-1] for _, runs in groupby(mine, key=lambda run: (run.pipeline, run.day))]
-    return [run for run in newest if run.status is RunStatus.LOST]
-
-
-def _revive(ctx: Context, pipelines: Mapping[str, Pipeline], run: Run) -> bool:
-    return run.pipeline in pipelines and restart(ctx, pipelines[run.pipeline], run) is not None
-
-
-def _fire(ctx: Context, pipeline: str, recent: Sequence[Run]) -> bool:
-    """Send the oldest slot that has passed without having run; one before this region's time is not owed.
-
-    One at a time, so that each day finds the digest of the one before it.
-    """
-    entry = entry_of(ctx, pipeline)
-    if entry is None or entry.cron is None:
+def _revive(ctx: Context, regions: Regions, pipelines: Mapping[str, Pipeline], run: Run) -> bool:
+    """The next attempt: by the region's own workers where they can, else by its stand-in's."""
+    executor = regions.executor(run.region)
+    if run.pipeline not in pipelines or executor is None:
         return False
-    since = ctx.store.ticks.since(entry.name, ctx.region)
-    now = ctx.store.now()
-    mine = [run for run in recent if (run.region, run.pipeline) == (ctx.region, pipeline)]
-    if any(not run.status.final for run in mine):
-        return False
-    oldest = max(since, now - LOOK_BACK)
-    owed = takewhile(lambda due: due >= oldest, islice(entry.back(now - SLOT_PATIENCE), _SLOTS))
-    for due in reversed(list(owed)):
-        day = parse_day("yesterday", due, ctx.zone)
-        if due == entry.due_before(now):
-            if has_run(ctx, entry, entry.slot(now)):
-                continue
-            payload = {}
-        elif _has_closed(ctx, pipeline, day):
-            continue
-        else:
-            payload = {"day": day.isoformat()}
-        ctx.dispatcher.send(
-            f"lumen.{pipeline}", region=ctx.region, lane="jobs", payload=payload, trace_id=new_trace_id()
-        )
-        return True
-    return False
+    return restart(ctx, pipelines[run.pipeline], run, lane=executor) is not None
 
 
-def _has_closed(ctx: Context, pipeline: str, day: date) -> bool:
-    """Whether this region has a run of the day as it was after its end; provisional ones do not count."""
-    whole = {seal.revision for seal in ctx.store.runs.seals(pipeline, day) if not seal.provisional}
-    runs = ctx.store.runs.rows(pipeline=pipeline, day=day) if whole else []
-    return any(run.region == ctx.region and run.revision in whole for run in runs)
+def _pass_on(ctx: Context, regions: Regions, row: Owed) -> bool:
+    """An owed cross-verification goes to its region again, or to another one that can and has not won the day."""
+    key, name = row.key, row.region
+    if not regions.able(name):
+        pipeline, day, revision = str(row.payload["pipeline"]), str(row.payload["day"]), int(row.payload["revision"])
+        result = ctx.store.runs.result(pipeline, date.fromisoformat(day), revision)
+        winner = result.region if result is not None else None
+        others = (n for n in regions.stand_ins[name].regions if regions.able(n) and n != winner)
+        if (other := next(others, None)) is None:
+            return False
+        ctx.store.owed.pass_on(CROSS_VERIFY, key, other, f"{name} cannot; passed on to {other}")
+        name = other
+    send_owed(ctx, CROSS_VERIFY, key, name, new_trace_id())
+    return True
 
 
 def _check_age(ctx: Context, row: Owed) -> bool:
@@ -193,19 +197,38 @@ def _check_age(ctx: Context, row: Owed) -> bool:
         AlarmSeverity.TICKET,
         f"{row.key}: {row.region} has not cross-verified it since {row.created:%Y-%m-%d %H:%M} UTC; "
         f"does a worker run for {row.region}?",
+        facts={"region": row.region},
     )
 
 
-def _send(ctx: Context, row: Owed) -> bool:
-    send_owed(ctx, row.kind, row.key, ctx.region, new_trace_id())
-    return True
+def _tell_silence(ctx: Context, regions: Regions, standing: frozenset[str]) -> bool:
+    """An alarm for each region that has worked and gives no sign of life; it is over when the region is back."""
+    changed = False
+    for region in regions.order:
+        key = f"silent/{region}"
+        silent = regions.known(region) and not regions.alive(region) and region not in regions.drained
+        if silent and key not in standing:
+            stand_in = regions.executor(region)
+            changed |= ctx.store.notices.raise_alarm(
+                key,
+                "region_silent",
+                AlarmSeverity.TICKET,
+                f"{region} has given no sign of life since {regions.seen[region]:%Y-%m-%d %H:%M:%S} UTC; "
+                + (f"{stand_in} stands in for it" if stand_in else "no other region can stand in for it"),
+                facts={"region": region},
+            )
+        elif not silent and key in standing:
+            changed |= ctx.store.notices.resolve(key, ctx.holder)
+    return changed
 
 
-def _raise_alarms(ctx: Context, recent: Sequence[Run]) -> None:
-    """What a worker that died behind a run's end had yet to say. Alarms stand once, so saying it again is harmless."""
-    known = {alarm.key for alarm in ctx.store.notices.alarms()}
-    for run in recent:
-        if run.status is RunStatus.FAILED and failure_key(run) not in known:
-            alarm_failed(ctx, run)
-        elif run.status is RunStatus.SUPERSEDED:
-            check_digest(ctx, run)
+def _tell_again(ctx: Context, run: Run) -> bool:
+    """What a worker that died behind a run's end had yet to say. Saying it again is harmless."""
+    if run.status is RunStatus.FAILED and not tickets.has_told(ctx, run):
+        if any(row.follows == run.run_id for row in runs_of(ctx, run.pipeline, run.day, run.region)):
+            return False
+        tickets.give_up(ctx, run, tickets.failed_stage(run))
+        return True
+    if run.status is RunStatus.SUPERSEDED:
+        check_digest(ctx, run)
+    return False

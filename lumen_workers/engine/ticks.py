@@ -23,7 +23,7 @@ def run_tick(ctx: Context, tick: Tick) -> str:
     The slot is told by store time when the work starts, not by the sender: a message that waited long in the queue
     belongs to the present slot or finds it taken.
     """
-    entry = entry_of(ctx, tick.name)
+    entry = entry_of(ctx, tick.name, ctx.region)
     if entry is None:
         return "not scheduled here"
     slot = entry.slot(ctx.store.now())
@@ -44,11 +44,11 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
     The slot is claimed once the run is written, for a claim that nothing follows would leave the day unbuilt. Two that
     start at once write one run. What fails for good is noted, with an alarm, and not tried again every few seconds.
     """
-    entry = entry_of(ctx, pipeline.name)
+    entry = entry_of(ctx, pipeline.name, ctx.region)
     if entry is None:
         return "not scheduled here"
     slot = entry.slot(ctx.store.now())
-    if has_run(ctx, entry, slot):
+    if has_run(ctx, entry, ctx.region, slot):
         return "this slot has run"
     day = parse_day("yesterday", from_us(slot), ctx.zone)
     try:
@@ -66,15 +66,15 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
     return outcome
 
 
-def has_run(ctx: Context, entry: Entry, slot: int) -> bool:
-    """Whether this slot or a later one was claimed in this region."""
+def has_run(ctx: Context, entry: Entry, region: str, slot: int) -> bool:
+    """Whether this slot or a later one was claimed in a region."""
     states = ctx.store.ticks.states()
-    return any((s.entry, s.region) == (entry.name, ctx.region) and s.slot >= slot for s in states)
+    return any((s.entry, s.region) == (entry.name, region) and s.slot >= slot for s in states)
 
 
-def entry_of(ctx: Context, run: str) -> Entry | None:
-    """This region's entry for a tick or pipeline."""
-    return next((entry for entry in ctx.schedule.values() if entry.run == run and ctx.region in entry.regions), None)
+def entry_of(ctx: Context, run: str, region: str) -> Entry | None:
+    """A region's entry for a tick or pipeline."""
+    return next((entry for entry in ctx.schedule.values() if entry.run == run and region in entry.regions), None)
 
 
 def _close(ctx: Context, entry: Entry, slot: int, outcome: str) -> None:

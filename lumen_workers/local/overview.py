@@ -6,15 +6,21 @@ from typing import Any, Final
 
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import US, iso, to_us
+from lumen_workers.domain.notices import LetterState
 from lumen_workers.domain.ports import Store
+from lumen_workers.domain.regions import PAUSE
+from lumen_workers.local.regions import Depths, region_rows
 from lumen_workers.local.state import read_state
 from lumen_workers.loop.claim import lease_name
 
 _FRESH_US: Final = 5 * US
 
 
-def overview(settings: Settings, store: Store) -> dict[str, Any]:
-    """JSON values: the processes of this home, and from the store loops, leases, last runs, owed rows, alarms."""
+def overview(settings: Settings, store: Store, depths: Depths = dict) -> dict[str, Any]:
+    """JSON values: the processes of this home, and from the store regions, loops, leases, last runs, owed rows, alarms.
+
+    ``depths`` tells what waits in the lanes.
+    """
     state = read_state(settings.home)
     now = store.now()
     leases = {lease.name: lease for lease in store.leases.all()}
@@ -39,6 +45,8 @@ def overview(settings: Settings, store: Store) -> dict[str, Any]:
             {"name": p.name, "pid": p.pid, "status": p.status, "restarts": p.restarts}
             for p in (state.processes if state else ())
         ],
+        "regions": region_rows(settings, store, depths),
+        "paused": any(switch.name == PAUSE for switch in store.switches.rows()),
         "loops": loops,
         "runs": [
             {"run_id": run.run_id, "status": run.status.value, "winner": run.winner}
@@ -46,8 +54,12 @@ def overview(settings: Settings, store: Store) -> dict[str, Any]:
         ],
         "owed": [
             {"kind": row.kind, "key": row.key, "region": row.region, "state": row.state.value}
-            for row in store.owed.rows()
-            if row.state != "done"
+            for row in store.owed.rows(unsettled=True)
         ],
-        "alarms": [{"kind": a.kind, "since": iso(a.ts), "detail": a.detail} for a in store.notices.alarms()],
+        "in_doubt": store.sends.counts()["in_doubt"],
+        "letters": len(store.notices.letters(state=LetterState.KEPT)),
+        "alarms": [
+            {"kind": a.kind, "severity": a.severity.value, "since": iso(a.ts), "detail": a.detail}
+            for a in store.notices.alarms(standing=True)
+        ],
     }

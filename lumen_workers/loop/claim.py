@@ -42,7 +42,15 @@ def lease_name(loop: str) -> str:
 
 
 def decide(
-    spec: LoopSpec, lease: Lease | None, now: datetime, *, host_bound: bool, region: str, host: str, ttl: timedelta
+    spec: LoopSpec,
+    lease: Lease | None,
+    now: datetime,
+    *,
+    host_bound: bool,
+    region: str,
+    host: str,
+    ttl: timedelta,
+    drained: frozenset[str] = frozenset(),
 ) -> Claim:
     """What ``region`` on ``host`` may do, given the lease's row as it stands and the store's time ``now``.
 
@@ -53,7 +61,10 @@ def decide(
     - A loop without a home goes to whoever asks first, and to any region once its lease has expired.
     - A loop with a home goes to another region only when its lease expired at least ``ttl`` ago, and never before its
       home has sampled it once.
+    - A drained region takes nothing; others steal its live leases, and need not wait for it.
     """
+    if region in drained:
+        return Claim.LEAVE
     at_home = spec.region == region
     if lease is None:
         return Claim.TAKE if at_home or spec.region is None else Claim.LEAVE
@@ -61,7 +72,7 @@ def decide(
     if host_bound and their_host not in ("", host):
         return Claim.LEAVE
     if lease.expires > now:
-        return Claim.STEAL if at_home or their_region == region else Claim.LEAVE
-    if at_home or spec.region is None or now - lease.expires >= ttl:
+        return Claim.STEAL if at_home or their_region in (region, *drained) else Claim.LEAVE
+    if at_home or spec.region is None or spec.region in drained or now - lease.expires >= ttl:
         return Claim.TAKE
     return Claim.LEAVE

@@ -12,6 +12,7 @@ from lumen_workers.domain.clock import Clock, to_us
 from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
+from lumen_workers.domain.regions import drained
 from lumen_workers.domain.runs import Lease
 from lumen_workers.loop.anchor import Anchor
 from lumen_workers.loop.burst import BurstReport, Ending, Mark, drive, retire
@@ -68,6 +69,7 @@ class SamplerLane:
         self._flush_s, self._max_s, self._handover_s = flush_s, max_s, handover_s
         self._sources: dict[str, Source] = {}
         self._claims = 0
+        self._drained: frozenset[str] = frozenset()
         self._anchor: Anchor | None = None
         self._held: dict[str, Held] = {}
         self._replaced: list[Held] = []
@@ -120,6 +122,7 @@ class SamplerLane:
         """Take what may be taken, and look at the store's clock; the running burst goes on meanwhile."""
         with self._preparing:
             try:
+                self._drained = drained(self._store.switches.rows())
                 measured = Anchor.measure(self._store, self._clock)
                 self._anchor = measured if self._anchor is None else self._anchor.refined(measured)
                 for spec in self._specs:
@@ -176,6 +179,7 @@ class SamplerLane:
             region=self._region,
             host=self._host,
             ttl=self._ttl,
+            drained=self._drained,
         )
         if claim is Claim.LEAVE:
             return None

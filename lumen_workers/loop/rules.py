@@ -10,6 +10,7 @@ from lumen_workers.domain.clock import iso, require_aware
 from lumen_workers.domain.errors import ExternalApiError, NotFound, UsageError
 from lumen_workers.domain.ports import Actuator, Store
 from lumen_workers.domain.records import LoopSpec, RuleEvent, RuleSpec, RuleValue
+from lumen_workers.domain.regions import PAUSE
 
 
 class NotApplied(ExternalApiError):
@@ -113,10 +114,14 @@ class Rules:
     def apply_pending(self, loop: str) -> int:
         """Apply the events that the loop does not have yet, oldest first; returns how many.
 
+        Automatic ones wait while automatic changes are paused.
+
         Raises UsageError for a loop that is not declared, NotApplied when the loop cannot be reached.
         """
         spec = self._loop(loop)
         pending = self._store.rules.unapplied(loop)
+        if any(switch.name == PAUSE for switch in self._store.switches.rows()):
+            pending = [event for event in pending if not event.automatic]
         for event in pending:
             self._deliver(spec, event)
         return len(pending)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lumen_workers.archive.forms import export_loop
 from lumen_workers.archive.freeze import freeze
-from lumen_workers.archive.layout import FILES, MANIFEST, run_path, signature_path, snapshot_name
+from lumen_workers.archive.layout import FILES, MANIFEST, report_path, run_path, signature_path, snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.errors import BuildError, CheckFailed
 from lumen_workers.domain.ids import DAILY
@@ -29,11 +29,6 @@ def name_of(seal: Seal) -> str:
     return snapshot_name(seal.day, seal.revision)
 
 
-def report_path(seal: Seal, suffix: str) -> Path:
-    """The report's place in the snapshot's files."""
-    return Path("controls/reports") / f"report_{seal.day}.{suffix}"
-
-
 def build(work: StageWork) -> Outputs:
     """The SPEC file forms of every loop, the seal and the report in Markdown."""
     seal, files = work.seal, work.folder / FILES
@@ -42,7 +37,7 @@ def build(work: StageWork) -> Outputs:
         for loop, upto in sorted(seal.watermark.items())
     }
     report = collect(work.ctx.store, seal)
-    markdown = files / report_path(seal, "md")
+    markdown = files / report_path(seal.day, "md")
     markdown.parent.mkdir(parents=True, exist_ok=True)
     markdown.write_text(render_markdown(report), encoding="utf-8", newline="\n")
     seal_text = json.dumps(seal.as_json(), sort_keys=True, indent=2, ensure_ascii=False)
@@ -52,7 +47,7 @@ def build(work: StageWork) -> Outputs:
 
 def pdf(work: StageWork) -> Outputs:
     """The same report as PDF."""
-    target = work.folder / report_path(work.seal, "pdf").name
+    target = work.folder / report_path(work.seal.day, "pdf").name
     render_pdf(collect(work.ctx.store, work.seal), target)
     return {"bytes": target.stat().st_size}
 
@@ -62,7 +57,7 @@ def freeze_day(work: StageWork) -> Outputs:
     seal, ctx = work.seal, work.ctx
     files = work.folder / FILES
     shutil.copytree(work.published["build"] / FILES, files, copy_function=os.link)
-    report = report_path(seal, "pdf")
+    report = report_path(seal.day, "pdf")
     os.link(work.published["pdf"] / report.name, files / report)
     snapshot = freeze(
         files,
@@ -119,11 +114,11 @@ def verify(work: StageWork) -> Outputs:
 DAILY_PIPELINE = Pipeline(
     name=DAILY,
     stages=(
-        Stage(name="build", run=build),
-        Stage(name="pdf", run=pdf, needs=("build",)),
-        Stage(name="freeze", run=freeze_day, needs=("build", "pdf")),
-        Stage(name="sign", run=sign, needs=("freeze",)),
-        Stage(name="verify", run=verify, needs=("freeze", "sign")),
+        Stage(name="build", run=build, limit_s=1200),
+        Stage(name="pdf", run=pdf, needs=("build",), limit_s=600),
+        Stage(name="freeze", run=freeze_day, needs=("build", "pdf"), limit_s=1200),
+        Stage(name="sign", run=sign, needs=("freeze",), limit_s=120),
+        Stage(name="verify", run=verify, needs=("freeze", "sign"), limit_s=1200),
     ),
     elected=write_index,
 )

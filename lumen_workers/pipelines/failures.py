@@ -18,6 +18,9 @@ EXIT_CODES: Final = {
 }
 CLASSES: Final = tuple(EXIT_CODES)
 
+OURS: Final = {"check_failed": "build"}
+"""Our own codes that are no class's name: what was built and does not hold is not mended by trying again."""
+
 BY_NAME: Final = {
     "builtins.ConnectionError": "network",
     "builtins.TimeoutError": "network",
@@ -61,7 +64,7 @@ def classify(error: BaseException) -> str:
 def _one(error: BaseException) -> str | None:
     if isinstance(error, LumenError):
         codes = (getattr(cls, "code", None) for cls in type(error).__mro__)
-        return next((code for code in codes if code in CLASSES), None)
+        return next((OURS.get(code, code) for code in codes if code in OURS or code in CLASSES), None)
     if isinstance(error, OSError) and error.errno in _NETWORK_ERRNO:
         return "network"
     names = (f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__)

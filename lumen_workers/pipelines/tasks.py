@@ -14,6 +14,8 @@ from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline, Tick
 from lumen_workers.engine.flow import CROSS_VERIFY, advance, stage_task, start
+from lumen_workers.engine.regions import is_drained
+from lumen_workers.engine.requests import settle
 from lumen_workers.engine.seals import parse_day
 from lumen_workers.engine.ticks import run_slot, run_tick
 from lumen_workers.pipelines.crosscheck import cross_verify
@@ -52,12 +54,13 @@ class OwedMessage(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task. ``handle`` returns one line for the log."""
+    """A task. ``handle`` returns one line for the log; it is interrupted after ``limit_s`` seconds in a jobs lane."""
 
     name: str
     lane: str
     message: type[Message]
     handle: Callable[[Context, Any], str]
+    limit_s: float = 300
 
     def parse(self, payload: Mapping[str, Any]) -> Message:
         """The payload, checked. Raises UsageError naming every wrong key."""
@@ -80,12 +83,16 @@ def _said(item: ErrorDetails) -> str:
 
 def _start(pipeline: Pipeline) -> Callable[[Context, StartMessage], str]:
     def handle(ctx: Context, message: StartMessage) -> str:
+        if is_drained(ctx, ctx.region):
+            return f"drained: {ctx.region} takes nothing new; what is owed is left to its stand-in"
         if message.day is not None:
             day = parse_day(message.day, ctx.store.now(), ctx.zone)
             for run in ctx.store.runs.rows(pipeline=pipeline.name, day=day):
                 if (run.region, run.trace_id) == (ctx.region, message.trace_id):
                     return run.run_id  # the same message, delivered again
-            return start(ctx, pipeline, day, message.trace_id).run_id
+            run = start(ctx, pipeline, day, message.trace_id)
+            settle(ctx, message.trace_id, run.run_id)
+            return run.run_id
         return run_slot(ctx, pipeline, message.trace_id)
 
     return handle
@@ -105,7 +112,13 @@ ALL: Final = (
     *(Task(name=f"lumen.{t.name}", lane=t.lane, message=Message, handle=_tick(t)) for t in TICKS),
     *(Task(name=f"lumen.{p.name}", lane="jobs", message=StartMessage, handle=_start(p)) for p in PIPELINES),
     *(
-        Task(name=stage_task(p.name, s.name), lane="jobs", message=StageMessage, handle=_stage(p, s.name))
+        Task(
+            name=stage_task(p.name, s.name),
+            lane="jobs",
+            message=StageMessage,
+            handle=_stage(p, s.name),
+            limit_s=s.limit_s,
+        )
         for p in PIPELINES
         for s in p.stages
     ),
@@ -114,6 +127,7 @@ ALL: Final = (
         lane="jobs",
         message=OwedMessage,
         handle=lambda ctx, message: cross_verify(ctx, message.key),
+        limit_s=1200,
     ),
 )
 

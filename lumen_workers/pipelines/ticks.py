@@ -1,4 +1,4 @@
-"""The ticks: sample, effects, reconcile."""
+"""The ticks: sample, effects, deliver, reconcile."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import NamedTuple
 from lumen_workers.effects.tracker import compute_due
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Tick
+from lumen_workers.engine.outbox import deliver
 from lumen_workers.engine.reconcile import reconcile
+from lumen_workers.engine.regions import is_drained
 from lumen_workers.findings.speaker import speak
 from lumen_workers.loop.rules import NotApplied
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
 
 
 def sample(ctx: Context) -> str:
-    """Sample the region's loops until the next tick's burst has taken over."""
+    """Sample the region's loops until the next tick's burst has taken over; a drained region begins no new burst."""
+    if is_drained(ctx, ctx.region):
+        return f"drained: {ctx.region} begins no burst; another region takes its loops over"
     report = ctx.lane().burst()
     loops = ", ".join(f"{name} {loop.samples} (p99 {loop.p99_ms:.1f} ms)" for name, loop in report.loops.items())
     return f"{report.ending}: {loops or 'no loop to sample'}"
@@ -55,5 +59,6 @@ def measure(ctx: Context, loop: str) -> Measured:
 TICKS = (
     Tick(name="sample", run=sample, lane="sampler"),
     Tick(name="effects", run=effects),
+    Tick(name="deliver", run=deliver),
     Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
 )

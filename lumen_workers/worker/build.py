@@ -25,7 +25,7 @@ def build_app(settings: Settings) -> Celery:
     app.conf.update(options(settings))
     app.conf.beat_schedule = beat_entries(entries(settings), settings.region)
     tasks.register(app, settings)
-    signals.connect(settings)
+    signals.connect(app, settings)
     return app
 
 

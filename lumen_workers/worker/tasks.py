@@ -12,6 +12,7 @@ from celery import Celery
 from lumen_workers.config import Settings
 from lumen_workers.domain.errors import LeaseLost, LumenError, UsageError
 from lumen_workers.engine.context import Context
+from lumen_workers.engine.declare import GRACE_S
 from lumen_workers.pipelines.tasks import TASKS, Task
 from lumen_workers.worker import logs
 from lumen_workers.worker.letters import refuse
@@ -19,15 +20,14 @@ from lumen_workers.worker.process import context
 
 log = logging.getLogger(__name__)
 
-SOFT_LIMIT_S = 1740
-HARD_LIMIT_S = 1800
-
 
 def register(app: Celery, settings: Settings) -> None:
     """Make every task known to ``app``."""
     for task in TASKS.values():
         # Threads cannot be ended from outside; a burst ends by itself.
-        limits = {} if task.lane == "sampler" else {"time_limit": HARD_LIMIT_S, "soft_time_limit": SOFT_LIMIT_S}
+        limits = (
+            {} if task.lane == "sampler" else {"soft_time_limit": task.limit_s, "time_limit": task.limit_s + GRACE_S}
+        )
         # `shared`: a task of this app only. `throws`: our own errors are logged by `perform`, as one line.
         declare = app.task(name=task.name, bind=True, shared=False, typing=False, throws=(LumenError,), **limits)
         declare(_body(app, settings, task))

@@ -11,25 +11,40 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lumen_workers.adapters.channels.memory import MemoryChannel
 from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.domain.clock import VirtualClock
-from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.failures import AlarmSeverity, Policy, Verdict
 from lumen_workers.domain.ports import Store
+from lumen_workers.domain.recipients import Recipient, Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
+from lumen_workers.domain.regions import default_stand_ins
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.schedule import Entry, parse
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.rules import Rules
-from lumen_workers.pipelines.failures import classify
+from lumen_workers.pipelines.failures import CLASSES, classify
 from lumen_workers.trust.keys import RegionKey
 
 A, B = "ap-northeast-2", "us-west-2"
 ZONE = ZoneInfo("Asia/Seoul")
 NOON = datetime(2026, 2, 1, 3, 0, tzinfo=UTC)
 """12:00 in Seoul on 2026-02-01."""
+
+POLICIES = {
+    name: Policy(
+        transient=name in ("network", "external_api"),
+        reruns={"network": 2, "external_api": 2, "unknown": 1}.get(name, 0),
+        backoff_s=(5.0, 30.0),
+        ticket=True,
+        severity=AlarmSeverity.TICKET,
+        budget=20,
+    )
+    for name in CLASSES
+}
 
 SCHEDULE = {
     "effects": {"run": "effects", "every_s": 5},
@@ -49,15 +64,19 @@ class Sent:
 
 @dataclass
 class Outbox:
-    """A Dispatcher that keeps what is sent. ``error``: what the broker answers instead."""
+    """A Dispatcher that keeps what is sent. ``error``: what the broker answers instead; ``waiting``: the depth told."""
 
     sent: list[Sent] = field(default_factory=list)
     error: Exception | None = None
+    waiting: int | None = None
 
     def send(self, task: str, *, region: str, lane: str, payload: Mapping[str, Any], trace_id: str) -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(Sent(task, region, {**payload, "trace_id": trace_id}))
+
+    def depth(self, region: str, lane: str) -> int | None:
+        return self.waiting
 
     def take(self) -> list[Sent]:
         """What was sent since the last look."""
@@ -91,6 +110,9 @@ class World:
         self.loops = loops or {}
         self.keys = {region: RegionKey(Ed25519PrivateKey.generate()) for region in self.regions}
         self.remote = LocalRemote(folder / "archive")
+        self.memory = MemoryChannel()
+        to = Recipient(name="readers", channel="memory")
+        self.routes = Routes(alarms={"page": (to,), "ticket": (to,)}, report=(to,), everyone=(to,))
 
     def context(self, region: str = A, *, holder: str | None = None, **changes: Any) -> Context:
         """One process's context; ``changes`` replace its fields."""
@@ -114,7 +136,10 @@ class World:
             settings={"zone": self.zone.key, "locale": locale, "effect_options": EffectOptions().key()},
             lease_ttl=timedelta(seconds=10),
             judge=lambda error: Verdict(error_class=classify(error), rule="name"),
-            policies={},
+            policies=POLICIES,
+            stand_ins=default_stand_ins(self.regions, timedelta(seconds=30)),
+            routes=self.routes,
+            channels=lambda: {"memory": self.memory},
             locale=locale,
             effect_options=EffectOptions(),
             thresholds=Thresholds(),

@@ -16,10 +16,22 @@ from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import LeaseLost, StoreUnavailable
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
+from lumen_workers.domain.regions import Switch
 from lumen_workers.domain.runs import Lease
 from lumen_workers.domain.signals import Block, Reading
 from lumen_workers.loop.burst import BurstReport
 from lumen_workers.loop.lane import SamplerLane
+
+
+class MemorySwitches:
+    """Which switches are on."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    def rows(self) -> list[Switch]:
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        return [Switch(name=name, by="kim", since=since) for name in self.names]
 
 
 class MemoryStore:
@@ -34,6 +46,7 @@ class MemoryStore:
         self.lock = threading.Lock()
         self._leases: dict[str, Lease] = {}
         self.loops = self.samples = self.leases = self
+        self.switches = MemorySwitches()
 
     def answer(self) -> None:
         if self.away:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from lumen_workers.domain.errors import NetworkError
 
@@ -29,3 +29,16 @@ class CeleryDispatcher:
             )
         except (OperationalError, OSError) as error:
             raise NetworkError(f"the broker did not take {task} for {region}.{lane}: {error}") from error
+
+    def depth(self, region: str, lane: str) -> int | None:
+        try:
+            with self._app.connection_or_acquire() as connection:
+                try:
+                    queue = connection.default_channel.queue_declare(f"{region}.{lane}", passive=True)
+                    return int(queue.message_count)
+                except ChannelError:
+                    return 0  # nobody has declared it: nothing waits
+                except connection.connection_errors:
+                    return None
+        except (OperationalError, OSError):
+            return None

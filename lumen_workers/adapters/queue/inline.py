@@ -18,6 +18,10 @@ class InlineDispatcher:
         if region == self._region:
             self._queue.append((task, {**payload, "trace_id": trace_id}))
 
+    def depth(self, region: str, lane: str) -> int | None:  # noqa: ARG002
+        """None: other processes' messages are not seen here."""
+        return None
+
     def drain(self, handle: Callable[[str, Mapping[str, Any]], object]) -> None:
         """Hand every message to ``handle(task, payload)`` until none is left."""
         while self._queue:

@@ -92,6 +92,23 @@ class SqlRuns:
         with self._database.read() as connection:
             return _read(connection, statement)
 
+    def forsaken(self, since: datetime) -> list[Run]:
+        """Lost runs, queued since then, that no later attempt of their region at the day follows; oldest first."""
+        later = runs.alias()
+        same_day = sa.and_(*(later.c[name] == runs.c[name] for name in ("pipeline", "day", "region")))
+        followed = sa.select(later.c.run_id).where(same_day, later.c.attempt > runs.c.attempt).exists()
+        lost = (runs.c.status == RunStatus.LOST.value) & (runs.c.queued_at >= since)
+        with self._database.read() as connection:
+            return _read(connection, sa.select(runs).where(lost, ~followed).order_by(runs.c.queued_at, runs.c.run_id))
+
+    def release(self, run_id: str) -> bool:
+        """A queued run whose time has come waits no longer, from now on for a worker. False: it did not wait."""
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            ripe = (runs.c.run_id == run_id) & (runs.c.not_before <= now) & (runs.c.status == RunStatus.QUEUED.value)
+            values = {"not_before": None, "queued_at": now}
+            return connection.execute(sa.update(runs).where(ripe).values(values)).rowcount > 0
+
     def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
         """queued or running → running, under the lease. Raises LeaseLost, also for a run that is final; NotFound."""
         with self._database.write() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import Row, columns, plain
 from lumen_workers.adapters.store.schema import sends
 from lumen_workers.adapters.store.tallies import count
+from lumen_workers.domain.errors import NotFound
 from lumen_workers.domain.notices import Send, SendState
 
 
@@ -82,6 +84,32 @@ class SqlSends:
             for send in rows:
                 _tell(self._database, connection, send, SendState.IN_DOUBT, str(send.holder), str(send.detail))
             return rows
+
+    def decide(self, message_id: str, state: SendState, by: str) -> bool:
+        """in_doubt or failed → due (send it again) or sent (it has arrived), as somebody who knows says.
+
+        False: it is neither in doubt nor failed. Raises NotFound.
+        """
+        open_end = [SendState.IN_DOUBT.value, SendState.FAILED.value]
+        with self._database.write() as connection:
+            where = sends.c.message_id == message_id
+            if connection.execute(sa.select(sends.c.message_id).where(where)).first() is None:
+                raise NotFound(f"there is no send {message_id!r}; `lumen outbox list` shows them")
+            values: dict[str, Any] = {
+                "state": state.value,
+                "tries": 0,
+                "not_before": None,
+                "holder": None,
+                "until": None,
+            }
+            if state is SendState.SENT:
+                values |= {"sent_at": self._database.now(connection), "sent_by": by}
+            statement = sa.update(sends).where(where & sends.c.state.in_(open_end)).values(values)
+            row = connection.execute(statement.returning(*sends.c)).first()
+            if row is None:
+                return False
+            _tell(self._database, connection, _send(row), state, by, f"decided by {by}")
+            return True
 
     def rows(self, *, state: SendState | None = None, limit: int | None = None) -> list[Send]:
         """Rows, newest first."""

@@ -68,6 +68,12 @@ class SendStore(Protocol):
     def doubt(self) -> list[Send]:
         """Those that were begun and whose time has run out: → in_doubt. Returns them."""
 
+    def decide(self, message_id: str, state: SendState, by: str) -> bool:
+        """in_doubt or failed → due (send it again) or sent (it has arrived), as somebody who knows says.
+
+        False: it is neither in doubt nor failed. Raises NotFound.
+        """
+
     def rows(self, *, state: SendState | None = None, limit: int | None = None) -> list[Send]:
         """Rows, newest first."""
 

@@ -222,6 +222,12 @@ class RunStore(Protocol):
     def open(self) -> list[Run]:
         """Runs that are not final, oldest first."""
 
+    def forsaken(self, since: datetime) -> list[Run]:
+        """Lost runs, queued since then, that no later attempt of their region at the day follows; oldest first."""
+
+    def release(self, run_id: str) -> bool:
+        """A queued run whose time has come waits no longer, from now on for a worker. False: it did not wait."""
+
     def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
         """queued or running → running, under the lease. Raises LeaseLost."""
 

@@ -99,7 +99,11 @@ def test_runs(lumen: Command, full: Path) -> None:
     assert [stage["name"] for stage in row["stages"]] == STAGES
     assert {stage["status"] for stage in row["stages"]} == {"done"}
     assert all(stage["seconds"] >= 0 for stage in row["stages"])
-    assert lumen("runs", "show", row["run_id"], "--json").json == row
+    shown = lumen("runs", "show", row["run_id"], "--json").json
+    timeline = shown.pop("timeline")
+    assert shown == row
+    assert [entry["event"] for entry in timeline] == ["queued", *["claimed", "stage done"] * len(STAGES), "done"]
+    assert all(is_instant(entry["ts_utc"]) and entry["subject"] == row["run_id"] for entry in timeline)
     assert lumen("runs", "list", "--day", "2026-01-31", "--json").json == [row]
     assert lumen("runs", "list", "--day", "2026-01-30", "--json").json == []
 

@@ -38,6 +38,12 @@ def unscheduled(world: World, region: str = A) -> str:
     return look(world, region, schedule={})
 
 
+def alive(world: World, *regions: str) -> None:
+    """A sign of life of each region's jobs lane, now."""
+    for region in regions:
+        world.store.pulses.beat(region, "jobs", "host", f"{region}/host/1", "01" * 32)
+
+
 def finished(world: World, region: str = A) -> Run:
     ctx = world.context(region)
     run = start(ctx, STEPS.pipeline, DAY, TRACE)
@@ -71,9 +77,10 @@ def test_a_dead_workers_run_is_lost_when_its_claim_has_run_out_and_the_next_atte
     assert unscheduled(world).startswith("0 runs revived")
 
 
-def test_another_regions_run_is_left_to_it(world: World) -> None:
+def test_another_regions_run_is_left_to_it_while_it_lives(world: World) -> None:
     run = begun(world, world.context())
     world.clock.advance(3600)
+    alive(world, A)
     unscheduled(world, B)
     assert world.store.runs.get(run.run_id).status is RunStatus.RUNNING
 
@@ -182,6 +189,8 @@ def test_alarms_that_a_dead_worker_had_yet_to_raise_are_raised(world: World, mon
         world.store.runs.fail(run.run_id, None, verdict=verdict("build"), error="no")
     assert world.alarms() == set()
     unscheduled(world)
+    assert world.alarms() == {"run_failed"}, "each region tells its own"
+    unscheduled(world, B)
     assert world.alarms() == {"digest_mismatch", "run_failed"}
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
+from support.sampler import MemorySwitches
 
 from lumen_workers.domain.clock import VirtualClock
 from lumen_workers.domain.errors import LumenError, NotFound, UsageError
@@ -35,6 +36,7 @@ class MemoryRules:
         self.log: list[RuleEvent] = []
         self.known = {"main": 5}
         self.rules = self.loops = self
+        self.switches = MemorySwitches()
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -196,6 +198,19 @@ def test_pending_events_are_applied_oldest_first_with_the_present_rules(world: W
     assert world.rules.apply_pending("main") == 2
     assert [event for _, event in world.actuator.calls] == ["rule-1", "rule-2"]
     assert {values["creative_min"] for values, _ in world.actuator.calls} == {0.5}
+
+
+def test_while_automatic_changes_are_paused_a_pending_one_waits(world: World) -> None:
+    world.actuator.error = OSError("away")
+    for value, automatic in ((0.3, True), (0.5, False)):
+        with pytest.raises(NotApplied):
+            world.rules.set("main", "creative_min", value, actor="tuner", automatic=automatic)
+    world.actuator.error = None
+    world.store.switches.names.append("pause")
+    assert world.rules.apply_pending("main") == 1
+    assert [event for _, event in world.actuator.calls] == ["rule-2"]
+    world.store.switches.names.clear()
+    assert world.rules.apply_pending("main") == 1
 
 
 def test_a_change_that_crosses_leaves_the_loop_with_both(world: World) -> None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import EnvironmentFault
+from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.engine.context import Context
@@ -24,7 +26,8 @@ from lumen_workers.engine.schedule import Entry
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.lane import SamplerLane
 from lumen_workers.loop.rules import Rules
-from lumen_workers.pipelines.failures import classify
+from lumen_workers.pipelines.failures import POLICIES
+from lumen_workers.pipelines.verdicts import judge
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -127,7 +130,8 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
             "archive": settings.archive.model_dump(mode="json"),
         },
         lease_ttl=timedelta(seconds=settings.env.lease_s),
-        classify=classify,
+        judge=judge,
+        policies=policies(settings),
         locale=settings.locale,
         effect_options=settings.effect_options,
         thresholds=thresholds(settings),
@@ -165,6 +169,11 @@ def thresholds(settings: Settings) -> Thresholds:
         phase_bad=env.rl_phase_bad,
         entropy_bad=env.rl_entr_bad,
     )
+
+
+def policies(settings: Settings) -> Mapping[str, Policy]:
+    """The failure table, with what ``reruns.yaml`` says otherwise."""
+    return {name: replace(policy, **settings.reruns.changes(name)) for name, policy in POLICIES.items()}
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from lumen_workers.domain.clock import Clock
+from lumen_workers.domain.failures import Policy, Verdict
 from lumen_workers.domain.ports import Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 
@@ -26,7 +27,8 @@ class Context:
     """One process's view of the system, for one region.
 
     Callables are for what most work does not need: keys, actuators, the sampler lane. ``settings`` is what the built
-    bytes depend on; it goes into the seal.
+    bytes depend on; it goes into the seal. ``judge`` gives a failure its class, ``policies`` says what is done about
+    each class.
     """
 
     store: Store
@@ -46,7 +48,8 @@ class Context:
     config_digest: str
     settings: Mapping[str, Any]
     lease_ttl: timedelta
-    classify: Callable[[BaseException], str]
+    judge: Callable[[BaseException], Verdict]
+    policies: Mapping[str, Policy]
     locale: str
     effect_options: EffectOptions
     thresholds: Thresholds

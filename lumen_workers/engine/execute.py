@@ -64,7 +64,7 @@ def execute(stage: Stage, pipeline: Pipeline, ctx: Context, run: Run, seal: Seal
             failed = replace(
                 row,
                 status=StageStatus.FAILED,
-                error_class=ctx.classify(error),
+                error_class=ctx.judge(error).error_class,
                 error=told(error),
             )
             _record(ctx, failed, began, lease, kept)

@@ -215,7 +215,7 @@ def send_owed(ctx: Context, kind: str, key: str, region: str, trace_id: str) -> 
 
 
 def _fail(ctx: Context, run: Run, lease: Lease, error: Exception) -> None:
-    error_class = ctx.classify(error)
+    error_class = ctx.judge(error).error_class
     alarm_failed(ctx, ctx.store.runs.fail(run.run_id, lease, error_class=error_class, error=told(error)))
 
 

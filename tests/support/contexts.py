@@ -22,7 +22,8 @@ from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.schedule import Entry, parse
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.rules import Rules
-from lumen_workers.pipelines.failures import classify
+from lumen_workers.pipelines.failures import POLICIES
+from lumen_workers.pipelines.verdicts import judge
 from lumen_workers.trust.keys import RegionKey
 
 A, B = "ap-northeast-2", "us-west-2"
@@ -112,7 +113,8 @@ class World:
             config_digest="cd" * 32,
             settings={"zone": self.zone.key, "locale": locale, "effect_options": EffectOptions().key()},
             lease_ttl=timedelta(seconds=10),
-            classify=classify,
+            judge=judge,
+            policies=POLICIES,
             locale=locale,
             effect_options=EffectOptions(),
             thresholds=Thresholds(),

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import EnvironmentFault
-from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import LoopSpec
@@ -27,7 +28,8 @@ from lumen_workers.engine.schedule import Entry
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.lane import SamplerLane
 from lumen_workers.loop.rules import Rules
-from lumen_workers.pipelines.failures import classify
+from lumen_workers.pipelines.failures import POLICIES
+from lumen_workers.pipelines.verdicts import judge
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -130,8 +132,8 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
             "archive": settings.archive.model_dump(mode="json"),
         },
         lease_ttl=timedelta(seconds=settings.env.lease_s),
-        judge=lambda error: Verdict(error_class=classify(error), rule="name"),
-        policies={},
+        judge=judge,
+        policies=policies(settings),
         stand_ins=settings.stand_ins,
         routes=routes_of(settings),
         channels=functools.partial(channels_of, settings),
@@ -182,6 +184,11 @@ def thresholds(settings: Settings) -> Thresholds:
         phase_bad=env.rl_phase_bad,
         entropy_bad=env.rl_entr_bad,
     )
+
+
+def policies(settings: Settings) -> Mapping[str, Policy]:
+    """The failure table, with what ``reruns.yaml`` says otherwise."""
+    return {name: replace(policy, **settings.reruns.changes(name)) for name, policy in POLICIES.items()}
 
 
 @functools.cache

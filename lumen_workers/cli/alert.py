@@ -89,8 +89,8 @@ def _told(channels: Mapping[str, Channel], recipient: Recipient, telling: Tellin
 def _explained(error: Exception) -> tuple[str, str]:
     """What is wrong, and what to do. Ours say both in one line, behind a semicolon."""
     from lumen_workers.domain.errors import LumenError
-    from lumen_workers.pipelines.failures import classify
+    from lumen_workers.pipelines.verdicts import judge
 
     text = " ".join(str(error).split()) or type(error).__name__
     what, _, then = text.partition("; ") if isinstance(error, LumenError) else (text, "", "")
-    return what, then or _MEND.get(classify(error), "see the message")
+    return what, then or _MEND.get(judge(error).error_class, "see the message")

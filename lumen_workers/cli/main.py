@@ -125,9 +125,10 @@ def told(error: Exception) -> tuple[str, int]:
     """The line and the exit code for an error: ours say what to do, others are told by their class."""
     if isinstance(error, LumenError):
         return str(error), error.exit_code
-    from lumen_workers.pipelines.failures import EXIT_CODES, classify
+    from lumen_workers.pipelines.failures import EXIT_CODES
+    from lumen_workers.pipelines.verdicts import judge
 
-    code = EXIT_CODES[classify(error)]
+    code = EXIT_CODES[judge(error).error_class]
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "more with --debug"

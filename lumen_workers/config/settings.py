@@ -21,6 +21,7 @@ from lumen_workers.config.broker import celery_url
 from lumen_workers.config.contacts import contacts
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvironment
+from lumen_workers.config.reruns import RerunsFile
 from lumen_workers.domain.errors import ConfigError, UsageError
 from lumen_workers.domain.recipients import Contacts
 from lumen_workers.domain.records import EffectOptions, LoopSpec, RuleSpec
@@ -86,6 +87,7 @@ class Settings:
     env: Environment
     lumen: LumenFile
     archive: ArchiveFile
+    reruns: RerunsFile
     loops: Mapping[str, LoopSpec]
     contacts: Contacts
 
@@ -227,6 +229,7 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
         env=env,
         lumen=read(_find(env, "lumen.yaml"), LumenFile),
         archive=read(_find(env, "archive.yaml"), ArchiveFile),
+        reruns=read(_find(env, "reruns.yaml"), RerunsFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
         contacts=_contacts(env, people),
     )

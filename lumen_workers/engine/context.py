@@ -29,7 +29,8 @@ class Context:
     """One process's view of the system, for one region.
 
     Callables are for what most work does not need: keys, actuators, the sampler lane. ``settings`` is what the built
-    bytes depend on; it goes into the seal.
+    bytes depend on; it goes into the seal. ``judge`` gives a failure its class, ``policies`` says what is done about
+    each class.
     """
 
     store: Store

@@ -1,11 +1,11 @@
-"""The failure table: which class an exception belongs to. Names are qualified, so no SDK is imported for them."""
+"""The failure table: what is done about each class. How an error gets its class: ``pipelines/verdicts``."""
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Mapping
 from typing import Final
 
-from lumen_workers.domain.errors import LumenError
+from lumen_workers.domain.failures import AlarmSeverity, Policy
 
 EXIT_CODES: Final = {
     "network": 3,
@@ -18,54 +18,19 @@ EXIT_CODES: Final = {
 }
 CLASSES: Final = tuple(EXIT_CODES)
 
-OURS: Final = {"check_failed": "build"}
-"""Our own codes that are no class's name: what was built and does not hold is not mended by trying again."""
+PAGE, TICKET = AlarmSeverity.PAGE, AlarmSeverity.TICKET
 
-BY_NAME: Final = {
-    "builtins.ConnectionError": "network",
-    "builtins.TimeoutError": "network",
-    "socket.gaierror": "network",
-    "ssl.SSLError": "network",
-    "httpx.TransportError": "network",
-    "redis.exceptions.ConnectionError": "network",
-    "redis.exceptions.TimeoutError": "network",
-    "kombu.exceptions.OperationalError": "network",
-    "sqlalchemy.exc.OperationalError": "network",
-    "builtins.ImportError": "dependency",
-    "builtins.SyntaxError": "build",
-    "builtins.TypeError": "build",
-    "builtins.NameError": "build",
-    "builtins.ValueError": "build",
-    "builtins.LookupError": "build",
-    "builtins.AttributeError": "build",
-    "builtins.PermissionError": "environment",
-    "builtins.OSError": "environment",
-    "builtins.MemoryError": "environment",
+POLICIES: Final[Mapping[str, Policy]] = {
+    # Passes by itself; where it does not, somebody has to see to the line or the peer.
+    "network": Policy(transient=True, reruns=2, backoff_s=(5.0, 30.0), ticket=True, severity=TICKET, budget=20),
+    "external_api": Policy(transient=True, reruns=2, backoff_s=(5.0, 30.0), ticket=True, severity=TICKET, budget=20),
+    # Stays until a person has done something. A failed stage is a ticket (S18): the day can be made up for.
+    # Back-off and budget serve whoever sets `reruns` in configs/reruns.yaml.
+    "token_expired": Policy(transient=False, reruns=0, backoff_s=(30.0,), ticket=True, severity=TICKET, budget=5),
+    "dependency": Policy(transient=False, reruns=0, backoff_s=(30.0,), ticket=True, severity=TICKET, budget=5),
+    "build": Policy(transient=False, reruns=0, backoff_s=(30.0,), ticket=True, severity=TICKET, budget=5),
+    # A full disk stops the sampler too, and a sample that was not taken is gone for good: somebody is called.
+    "environment": Policy(transient=False, reruns=0, backoff_s=(30.0,), ticket=True, severity=PAGE, budget=5),
+    # One more look, for much of what nobody foresaw passes; then a person's.
+    "unknown": Policy(transient=False, reruns=1, backoff_s=(30.0,), ticket=True, severity=TICKET, budget=5),
 }
-"""The first class of an exception's method resolution order that stands here decides."""
-
-_NETWORK_ERRNO: Final = frozenset(
-    {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE}
-)
-
-
-def classify(error: BaseException) -> str:
-    """One of CLASSES. Ours by their code; others by errno, then by name, then by their cause."""
-    looked_at: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in looked_at:
-        if (found := _one(link)) is not None:
-            return found
-        looked_at.add(id(link))  # two errors may name each other
-        link = link.__cause__ or link.__context__
-    return "unknown"
-
-
-def _one(error: BaseException) -> str | None:
-    if isinstance(error, LumenError):
-        codes = (getattr(cls, "code", None) for cls in type(error).__mro__)
-        return next((OURS.get(code, code) for code in codes if code in OURS or code in CLASSES), None)
-    if isinstance(error, OSError) and error.errno in _NETWORK_ERRNO:
-        return "network"
-    names = (f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__)
-    return next((BY_NAME[name] for name in names if name in BY_NAME), None)

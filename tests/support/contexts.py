@@ -16,7 +16,6 @@ from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.domain.clock import VirtualClock
-from lumen_workers.domain.failures import AlarmSeverity, Policy, Verdict
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.recipients import Recipient, Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
@@ -26,25 +25,14 @@ from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.schedule import Entry, parse
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.rules import Rules
-from lumen_workers.pipelines.failures import CLASSES, classify
+from lumen_workers.pipelines.failures import POLICIES
+from lumen_workers.pipelines.verdicts import judge
 from lumen_workers.trust.keys import RegionKey
 
 A, B = "ap-northeast-2", "us-west-2"
 ZONE = ZoneInfo("Asia/Seoul")
 NOON = datetime(2026, 2, 1, 3, 0, tzinfo=UTC)
 """12:00 in Seoul on 2026-02-01."""
-
-POLICIES = {
-    name: Policy(
-        transient=name in ("network", "external_api"),
-        reruns={"network": 2, "external_api": 2, "unknown": 1}.get(name, 0),
-        backoff_s=(5.0, 30.0),
-        ticket=True,
-        severity=AlarmSeverity.TICKET,
-        budget=20,
-    )
-    for name in CLASSES
-}
 
 SCHEDULE = {
     "effects": {"run": "effects", "every_s": 5},
@@ -135,7 +123,7 @@ class World:
             config_digest="cd" * 32,
             settings={"zone": self.zone.key, "locale": locale, "effect_options": EffectOptions().key()},
             lease_ttl=timedelta(seconds=10),
-            judge=lambda error: Verdict(error_class=classify(error), rule="name"),
+            judge=judge,
             policies=POLICIES,
             stand_ins=default_stand_ins(self.regions, timedelta(seconds=30)),
             routes=self.routes,

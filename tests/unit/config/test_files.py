@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
+from lumen_workers.bootstrap import policies
 from lumen_workers.config import Settings, load
 from lumen_workers.domain.errors import ConfigError
+from lumen_workers.domain.failures import AlarmSeverity, Policy
+from lumen_workers.pipelines.failures import CLASSES, POLICIES
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +86,29 @@ ARCHIVE = {
     "options: {checksum: md5}": ["options.checksum", "'sha256'"],
     "meta: {label: 2026-01-01}": ["meta.label", "string"],
 }
+RERUNS = {
+    "netwrk: {}": ["netwrk", "did you mean network"],
+    "network:": ["network", "needs keys", "backoff_s"],
+    "network: {rerun: 1}": ["network.rerun", "did you mean reruns"],
+    "network: {transient: false}": ["network.transient", "unknown key"],
+    "network: {reruns: 11}": ["network.reruns", "at least 0 and at most 10", "not 11"],
+    "network: {reruns: true}": ["network.reruns", "not True"],
+    "network: {backoff_s: []}": ["network.backoff_s", "needs 1 to 10 values, not 0"],
+    "network: {backoff_s: 5}": ["network.backoff_s", "not 5"],
+    "network: {backoff_s: [5, -1]}": ["network.backoff_s.1", "greater than or equal to 0", "not -1"],
+    "network: {backoff_s: [.inf]}": ["network.backoff_s.0", "finite"],
+    "build: {ticket: 'yes'}": ["build.ticket", "boolean"],
+    "build: {severity: wake}": ["build.severity", "'page' or 'ticket'", "'wake'"],
+    "unknown: {budget: -1}": ["unknown.budget", "at least 0 and at most 10000", "not -1"],
+}
 CASES = [
     (name, text, said)
-    for name, cases in (("loops.yaml", LOOPS), ("lumen.yaml", LUMEN), ("archive.yaml", ARCHIVE))
+    for name, cases in (
+        ("loops.yaml", LOOPS),
+        ("lumen.yaml", LUMEN),
+        ("archive.yaml", ARCHIVE),
+        ("reruns.yaml", RERUNS),
+    )
     for text, said in cases.items()
 ]
 
@@ -154,6 +178,29 @@ def test_the_shipped_files_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(load().loops) == {"main", "demo"}
 
 
+def test_a_class_of_failures_is_treated_as_the_file_says_and_else_as_the_table(configs: Path) -> None:
+    (configs / "reruns.yaml").write_text(
+        "network: {reruns: 5, backoff_s: [1, 60]}\nbuild: {ticket: false, severity: page, budget: 0}\n"
+    )
+    found = policies(load())
+    assert found["network"] == replace(POLICIES["network"], reruns=5, backoff_s=(1.0, 60.0))
+    assert found["build"] == replace(POLICIES["build"], ticket=False, severity=AlarmSeverity.PAGE, budget=0)
+    assert {name for name in CLASSES if found[name] != POLICIES[name]} == {"network", "build"}
+
+
+def test_the_shipped_reruns_are_the_table_and_spell_all_of_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUMEN_CONFIGS")
+    settings = load()
+    assert policies(settings) == POLICIES
+    changeable = {field.name for field in fields(Policy)} - {"transient"}
+    assert {name: set(settings.reruns.changes(name)) for name in CLASSES} == dict.fromkeys(CLASSES, changeable)
+
+
+def test_a_file_without_a_class_changes_nothing(configs: Path) -> None:
+    (configs / "reruns.yaml").write_text("# nothing\n")
+    assert policies(load()) == POLICIES
+
+
 def test_variables_win_over_files_and_empty_ones_do_not_count(configs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (configs / "lumen.yaml").write_text("{zone: UTC, locale: ko, regions: [x]}")
     monkeypatch.setenv("LUMEN_ZONE", "Asia/Tokyo")
@@ -188,6 +235,8 @@ def test_the_digest_knows_what_the_bytes_depend_on_and_nothing_else(
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
             assert load().config_digest != digest, name
+    (configs / "reruns.yaml").write_text("network: {reruns: 5}")
+    assert load().config_digest == digest
     (configs / "archive.yaml").write_text("meta: {label: other}")
     assert load().config_digest != digest
     assert "secret" not in repr(load())

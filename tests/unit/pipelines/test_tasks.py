@@ -1,32 +1,20 @@
-"""The table of tasks, what their messages may hold, and the failure table."""
+"""The table of tasks, and what their messages may hold."""
 
 from __future__ import annotations
 
-import errno
-import ssl
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import redis
 from support.contexts import A, World
 from support.day import sample
 
 from lumen_workers.domain.clock import from_us
-from lumen_workers.domain.errors import (
-    CheckFailed,
-    ConfigError,
-    DependencyError,
-    EnvironmentFault,
-    StoreUnavailable,
-    UsageError,
-)
+from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.records import LoopSpec, RuleEvent, RuleSpec
 from lumen_workers.loop.rules import NotApplied, Rules
-from lumen_workers.pipelines.failures import CLASSES, EXIT_CODES, classify
 from lumen_workers.pipelines.tasks import ALL, SCHEDULABLE, TASKS, table, task_of
 
 
@@ -103,56 +91,3 @@ def test_one_loop_that_cannot_be_reached_keeps_no_effect_from_another(world: Wor
     with pytest.raises(NotApplied):
         task_of("effects").run(ctx, {})
     assert [effect.event_id for _, effect in world.store.effects.rows()] == ["e-b"]
-
-
-def _caused(error: BaseException, cause: BaseException) -> BaseException:
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "found"),
-    [
-        (TimeoutError(), "network"),
-        (ConnectionResetError(), "network"),
-        (OSError(errno.EHOSTUNREACH, "x"), "network"),
-        (ssl.SSLError("handshake"), "network"),
-        (httpx.ConnectTimeout("x"), "network"),
-        (redis.exceptions.ConnectionError(), "network"),
-        (StoreUnavailable("x"), "network"),
-        (OSError(errno.ENOSPC, "x"), "environment"),
-        (PermissionError(), "environment"),
-        (EnvironmentFault("x"), "environment"),
-        (ImportError(), "dependency"),
-        (DependencyError("x"), "dependency"),
-        (SyntaxError(), "build"),
-        (NameError(), "build"),
-        (KeyError(), "build"),
-        (CheckFailed("x"), "unknown"),
-        (ConfigError("x"), "unknown"),
-        (Exception("x"), "unknown"),
-        (_caused(RuntimeError("x"), TimeoutError()), "network"),
-    ],
-)
-def test_failures_have_their_class(error: BaseException, found: str) -> None:
-    assert classify(error) == found
-
-
-def test_every_class_has_its_exit_code() -> None:
-    assert set(CLASSES) == {
-        "network",
-        "token_expired",
-        "external_api",
-        "dependency",
-        "build",
-        "environment",
-        "unknown",
-    }
-    assert len(set(EXIT_CODES.values())) == len(CLASSES)
-    assert not {0, 1, 2} & set(EXIT_CODES.values())
-
-
-def test_errors_that_name_each_other_are_classified_too() -> None:
-    one, other = RuntimeError("a"), RuntimeError("b")
-    one.__context__, other.__context__ = other, one
-    assert classify(one) == "unknown"

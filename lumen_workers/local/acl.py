@@ -67,7 +67,7 @@ def users(passwords: Mapping[str, str], regions: Sequence[str], dialect: Dialect
             *(f"&{channel}" for channel in channels),
         ]
         if others and dialect is Dialect.REDIS_7:
-            words.append(f"(+lpush +llen {' '.join(f'~{key}' for key in others)})")
+            words.append(f"(+lpush +llen +exists {' '.join(f'~{key}' for key in others)})")
         else:
             words += [f"~{key}" for key in others]
         lines.append(f"user {region} {' '.join(words)}")

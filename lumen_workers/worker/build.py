@@ -21,7 +21,10 @@ VISIBILITY_S = 12 * 3600
 
 
 def build_app(settings: Settings) -> Celery:
-    """The app of one process. Raises ConfigError for a schedule that names what does not exist."""
+    """The app of one process.
+
+    Raises ConfigError for a schedule that names what does not exist, and what is wrong with TLS files or signing keys.
+    """
     transport.install()
     if settings.signed:
         Codec(settings, functools.partial(process.now, settings)).install()

@@ -77,7 +77,8 @@ class Codec:
         self._now = now
 
     def install(self) -> None:
-        """Make it known to kombu in this process."""
+        """Make it known to kombu in this process. Raises what is wrong with the region's key or the pins."""
+        _ = self._signer, bootstrap.pins_of(self._settings)
         register: Callable[..., None] = serialization.register
         register(NAME, self.encode, self.decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
 

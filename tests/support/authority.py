@@ -64,7 +64,8 @@ class Authority:
         )
         paths = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-        paths[1].touch(0o600)
+        paths[1].touch()
+        paths[1].chmod(0o600)
         paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return paths
 

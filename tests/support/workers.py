@@ -41,9 +41,9 @@ loops:
 class RedisServer:
     """A Redis that only this test session reaches. Its memory is gone with :meth:`stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Path | None = None) -> None:
         try:
-            self._program = find_program()
+            self._program = program or find_program()
         except DependencyError:
             missing("redis-server")
         self._folder = Path(tempfile.mkdtemp(prefix="lumen-redis-", dir="/tmp"))
@@ -132,10 +132,7 @@ class SecureRedis(RedisServer):
 
     def denied(self) -> list[tuple[str, str, str]]:
         """What was refused since the last call: user, reason, command or key."""
-        found = [
-            (str(row["username"]), str(row["reason"]), str(row["object"]))
-            for row in self.client.acl_log()
-        ]
+        found = [(str(row["username"]), str(row["reason"]), str(row["object"])) for row in self.client.acl_log()]
         self.client.acl_log_reset()
         return found
 

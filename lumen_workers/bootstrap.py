@@ -18,7 +18,7 @@ from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import SystemClock
-from lumen_workers.domain.errors import EnvironmentFault
+from lumen_workers.domain.errors import ConfigError, EnvironmentFault
 from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.recipients import Routes
@@ -84,13 +84,6 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
     home = settings.home
 
     @functools.cache
-    def signer() -> Signer:
-        from lumen_workers.trust.pins import open_signer
-
-        secret = settings.env.key_pass
-        return open_signer(home / "keys", settings.region, secret.get_secret_value() if secret else None)
-
-    @functools.cache
     def rules() -> Rules:
         return Rules(store, settings.loops, actuators(settings))
 
@@ -114,7 +107,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         clock=clock,
         remote=remote_of(settings),
         dispatcher=dispatcher,
-        signer=signer,
+        signer=functools.cache(functools.partial(signer_of, settings)),
         pins=functools.partial(pins_of, settings),
         region=settings.region,
         regions=settings.regions,
@@ -160,6 +153,23 @@ def channels_of(settings: Settings) -> Mapping[str, Channel]:
 def routes_of(settings: Settings) -> Routes:
     """Who is told what."""
     return settings.contacts.routes
+
+
+def signer_of(settings: Settings) -> Signer:
+    """The key of this process's region, made and pinned at first use.
+
+    Raises ConfigError where it is another home's: a second key for one region would contradict the pinned one.
+    """
+    from lumen_workers.trust.pins import open_signer
+
+    keys, region = settings.home / "keys", settings.region
+    if region in settings.lumen.peers and not (keys / f"{region}.pem").exists():
+        raise ConfigError(
+            f"the key of region {region} is not in {keys}: lumen.yaml has it under peers; set LUMEN_REGION to a region "
+            "of this home"
+        )
+    secret = settings.env.key_pass
+    return open_signer(keys, region, secret.get_secret_value() if secret else None)
 
 
 def pins_of(settings: Settings) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from lumen_workers.cli import (
     alarms,
     alert,
     archive,
+    broker,
     control,
     daily,
     data,
@@ -54,6 +55,7 @@ app.add_typer(letters.app, name="letters")
 app.add_typer(outbox.app, name="outbox")
 control.register(app)
 alarms.register(alert.app)
+app.add_typer(broker.app, name="broker")
 app.add_typer(archive.app, name="archive")
 app.add_typer(alert.app, name="alert")
 data.register(app)

@@ -60,6 +60,7 @@ class LumenFile(Strict):
     locale: Literal["en", "ko"] = "en"
     peers: dict[RegionName, Fingerprint] = {}
     stand_in: StandInFile = StandInFile()
+    messages: Literal["plain", "signed"] = "plain"
 
     @model_validator(mode="after")
     def _known_peers(self) -> Self:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from lumen_workers.config.broker import celery_url
+from lumen_workers.config.broker import celery_url, database, tls_options
 from lumen_workers.config.contacts import contacts
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvironment
@@ -54,6 +54,10 @@ class Environment(BaseSettings):
     zone: str | None = None
     locale: Literal["en", "ko"] | None = None
     broker_url: str | None = None
+    broker_ca: Path | None = None
+    broker_cert: Path | None = None
+    broker_key: Path | None = None
+    messages: Literal["plain", "signed"] | None = None
     store_url: str | None = None
     archive: Path | None = None
     key_pass: SecretStr | None = None
@@ -149,6 +153,22 @@ class Settings:
             return self.broker_file.read_text(encoding="utf-8").strip() or None
         except OSError:
             return None
+
+    @cached_property
+    def broker_tls(self) -> dict[str, Any]:
+        """How the broker is verified, in redis-py's names; empty without TLS. Raises ConfigError, EnvironmentFault."""
+        env = self.env
+        return tls_options(env.broker_url, ca=env.broker_ca, cert=env.broker_cert, key=env.broker_key)
+
+    @property
+    def broker_database(self) -> int:
+        """The database of ``LUMEN_BROKER_URL``; 0 unless it names one."""
+        return database(self.env.broker_url)
+
+    @property
+    def signed(self) -> bool:
+        """Whether messages are signed, and unsigned ones refused."""
+        return (self.env.messages or self.lumen.messages) == "signed"
 
     @property
     def broker_file(self) -> Path:

@@ -15,6 +15,7 @@ from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
 from lumen_workers.engine.execute import clear, execute, set_aside, told
 from lumen_workers.engine.outbox import report_sends
+from lumen_workers.engine.outcome import Fence, Fenced
 from lumen_workers.engine.regions import is_drained
 from lumen_workers.engine.seals import is_ours, seal_for
 
@@ -114,7 +115,7 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
     """
     run = ctx.store.runs.get(run_id)
     if attempt != run.attempt or run.status.final:
-        return f"stale: {run_id} is {run.status}"
+        return Fenced(f"stale: {run_id} is {run.status}", Fence.STALE_ATTEMPT)
     if run.status is RunStatus.QUEUED and is_drained(ctx, ctx.region):
         return f"drained: {ctx.region} takes nothing new, {run_id} is left to its stand-in"
     seal = ctx.store.runs.seals(run.pipeline, run.day)[run.revision - 1]

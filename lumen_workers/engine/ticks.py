@@ -11,6 +11,7 @@ from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline, Tick
 from lumen_workers.engine.execute import told
 from lumen_workers.engine.flow import start
+from lumen_workers.engine.outcome import Fence, Fenced
 from lumen_workers.engine.schedule import Entry
 from lumen_workers.engine.seals import parse_day
 
@@ -28,7 +29,7 @@ def run_tick(ctx: Context, tick: Tick) -> str:
         return "not scheduled here"
     slot = entry.slot(ctx.store.now())
     if not ctx.store.ticks.claim(entry.name, ctx.region, slot):
-        return "this slot has run"
+        return Fenced("this slot has run", Fence.SLOT_DONE)
     try:
         outcome = tick.run(ctx)
     except Exception as error:
@@ -49,7 +50,7 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
         return "not scheduled here"
     slot = entry.slot(ctx.store.now())
     if has_run(ctx, entry, ctx.region, slot):
-        return "this slot has run"
+        return Fenced("this slot has run", Fence.SLOT_DONE)
     day = parse_day("yesterday", from_us(slot), ctx.zone)
     try:
         outcome = start(ctx, pipeline, day, trace_id).run_id

@@ -10,16 +10,20 @@ import signal
 import socket
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from lumen_workers.config.broker import celery_url
-from lumen_workers.domain.errors import DependencyError, EnvironmentFault, NetworkError
+from lumen_workers.domain.errors import DependencyError, EnvironmentFault, NetworkError, TokenExpired
 from lumen_workers.local.instance import make_dir
 from lumen_workers.local.process import USAGE_CODES, ProcessSpec
+
+if TYPE_CHECKING:
+    import redis
 
 SOCKET_LIMIT: Final = 100
 """Bytes. The kernels take 104 to 108 with the final zero."""
@@ -30,9 +34,10 @@ _GONE_S: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalBroker:
-    """A Redis that somebody else runs. ``url`` is for Celery."""
+    """A Redis that somebody else runs. ``url`` is for Celery; ``tls`` says how it is verified, in redis-py's names."""
 
     url: str
+    tls: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def client_url(self) -> str:
@@ -49,17 +54,27 @@ class ExternalBroker:
         return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
 
     def check(self) -> None:
-        """Ask whether it serves. Raises NetworkError."""
+        """Ask whether it serves. Raises NetworkError, TokenExpired."""
         import redis
 
         try:
-            with redis.Redis.from_url(self.client_url, socket_timeout=3, socket_connect_timeout=3) as peer:
+            with self.client() as peer:
                 peer.ping()
+        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as fault:
+            raise TokenExpired(
+                f"the broker {self.shown_url} refuses us ({fault}); correct user and password in LUMEN_BROKER_URL"
+            ) from None
         except (redis.RedisError, OSError) as fault:
             raise NetworkError(
                 f"the broker {self.shown_url} does not answer ({fault}); "
                 "start it, correct LUMEN_BROKER_URL, or unset that to get a private broker"
             ) from None
+
+    def client(self) -> redis.Redis:
+        """A client for a look at it, which waits 3 s at most."""
+        import redis
+
+        return redis.Redis.from_url(self.client_url, socket_timeout=3, socket_connect_timeout=3, **self.tls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,14 +167,16 @@ class EmbeddedBroker:
 Broker = ExternalBroker | EmbeddedBroker
 
 
-def resolve_broker(url: str | None, home: Path, *, path: str | None = None) -> Broker:
-    """The broker of ``home``: ``url`` if there is one, else a private Redis.
+def resolve_broker(
+    url: str | None, home: Path, *, tls: Mapping[str, Any] | None = None, path: str | None = None
+) -> Broker:
+    """The broker of ``home``: ``url`` (verified by ``tls``) if there is one, else a private Redis.
 
     ``path`` is where to look for programs, None for PATH. Raises ConfigError for a URL that is not Redis's,
     DependencyError when no program is found.
     """
     if url:
-        return ExternalBroker(url=celery_url(url))
+        return ExternalBroker(url=celery_url(url), tls=tls or {})
     return EmbeddedBroker(program=find_program(path), socket_path=socket_path(home), data_dir=home.absolute() / "redis")
 
 

@@ -26,6 +26,7 @@ def checkup() -> Sequence[Finding]:
         *examine(
             home=settings.home,
             broker_url=settings.env.broker_url,
+            broker_tls=lambda: settings.broker_tls,
             store=lambda: _look(settings),
             ports={"LUMEN_FLOWER_PORT": port} if (port := settings.env.flower_port) else {},
             zones=(settings.zone.key,),

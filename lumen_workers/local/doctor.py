@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lumen_workers.domain.clock import Clock, SystemClock
@@ -24,7 +24,7 @@ from lumen_workers.local.instance import holder
 from lumen_workers.local.ports import LOOPBACK, free_port, is_free
 
 MIN_PYTHON: Final = (3, 11)
-MIN_REDIS: Final = (6, 0)
+MIN_REDIS: Final = (6, 2)
 MIN_FILES: Final = 1024
 FREE_FAIL: Final = 200_000_000
 FREE_WARN: Final = 2_000_000_000
@@ -72,17 +72,19 @@ def examine(
     ports: Mapping[str, int],
     zones: Sequence[str],
     fonts: Path,
+    broker_tls: Callable[[], Mapping[str, Any]] = dict,
     path: str | None = None,
     clock: Clock | None = None,
 ) -> list[Finding]:
     """Look at everything; never raises for what it finds.
 
     ``ports``: variable that sets a port → its number; ``zones``: those in use; ``fonts``: the reports' folder of fonts;
-    ``path``: where to look for programs (None: PATH). Changes nothing; makes a short-lived file in the home.
+    ``broker_tls``: how an external broker is verified; ``path``: where to look for programs (None: PATH). Changes
+    nothing; makes a short-lived file in the home.
     """
     return [
         _python(sys.version_info[:2]),
-        *_broker(broker_url, home, path),
+        *_broker(broker_url, broker_tls, home, path),
         *_store(store, clock or SystemClock()),
         _home(home),
         _disk(home),
@@ -100,9 +102,9 @@ def _python(version: tuple[int, ...]) -> Finding:
     return Finding(name="python", status=Health.FAIL, detail=f"{shown} is too old", mend="install Python 3.11 or newer")
 
 
-def _broker(url: str | None, home: Path, path: str | None) -> list[Finding]:
+def _broker(url: str | None, tls: Callable[[], Mapping[str, Any]], home: Path, path: str | None) -> list[Finding]:
     try:
-        broker: Broker = resolve_broker(url, home, path=path)
+        broker: Broker = resolve_broker(url, home, tls=tls(), path=path)
     except LumenError as fault:
         return [_failed("broker", fault)]
     if isinstance(broker, ExternalBroker):
@@ -111,7 +113,7 @@ def _broker(url: str | None, home: Path, path: str | None) -> list[Finding]:
 
 
 def _program(broker: EmbeddedBroker) -> Finding:
-    mend = "install redis-server 6 or newer, or valkey-server"
+    mend = "install redis-server 6.2 or newer, or valkey-server"
     try:
         ran = subprocess.run([broker.program, "--version"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as fault:
@@ -135,8 +137,14 @@ def _external(broker: ExternalBroker) -> Finding:
 
     mend = "start it, or correct LUMEN_BROKER_URL, or unset it to get a private broker"
     try:
-        with redis.Redis.from_url(broker.client_url, socket_timeout=3, socket_connect_timeout=3) as peer:
-            server, memory = peer.info("server"), peer.info("memory")
+        with broker.client() as peer:
+            peer.ping()
+            try:
+                server, memory = peer.info("server"), peer.info("memory")
+            except redis.exceptions.NoPermissionError:
+                # A region's user may not ask: INFO tells about everybody.
+                detail = f"{broker.shown_url} answers; its version and memory policy are not for this user"
+                return Finding(name="broker", status=Health.OK, detail=detail)
     except (redis.RedisError, OSError, ValueError) as fault:
         return Finding(name="broker", status=Health.FAIL, detail=f"{broker.shown_url}: {fault}", mend=mend)
     version = str(server.get("redis_version", "?"))
@@ -144,7 +152,7 @@ def _external(broker: ExternalBroker) -> Finding:
     detail = f"{broker.shown_url}, version {version}, maxmemory-policy {policy}"
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if numbers < MIN_REDIS:
-        return Finding(name="broker", status=Health.WARN, detail=detail, mend="use Redis 6 or newer")
+        return Finding(name="broker", status=Health.WARN, detail=detail, mend="use Redis 6.2 or newer")
     if policy != "noeviction":
         mend = "set maxmemory-policy noeviction: any other loses queued messages when memory runs short"
         return Finding(name="broker", status=Health.WARN, detail=detail, mend=mend)

@@ -51,7 +51,7 @@ def assembled(
     home = bootstrap.open_home(settings)
     with hold(home):
         bootstrap.store_of(settings).close()
-        broker = resolve_broker(settings.env.broker_url, home)
+        broker = resolve_broker(settings.env.broker_url, home, tls=settings.broker_tls)
         if isinstance(broker, ExternalBroker):
             broker.check()
         port = choose_port(flower_port or settings.env.flower_port, "--flower-port or LUMEN_FLOWER_PORT")
@@ -81,8 +81,9 @@ def environment(settings: Settings) -> dict[str, str]:
     env = {"LUMEN_REGIONS": ",".join(settings.regions)}
     if settings.env.configs is not None:
         env["LUMEN_CONFIGS"] = str(settings.env.configs.absolute())
-    if settings.env.archive is not None:
-        env["LUMEN_ARCHIVE"] = str(settings.env.archive.absolute())
+    for name in ("archive", "broker_ca", "broker_cert", "broker_key"):
+        if (path := getattr(settings.env, name)) is not None:
+            env[f"LUMEN_{name.upper()}"] = str(path.absolute())
     return env
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from celery import Celery
@@ -11,17 +12,23 @@ from lumen_workers.config import Settings
 from lumen_workers.engine.schedule import Entry
 from lumen_workers.pipelines.tasks import TASKS, task_of
 from lumen_workers.schedule import entries
-from lumen_workers.worker import signals, tasks, transport
+from lumen_workers.worker import process, signals, signed, tasks, transport
 from lumen_workers.worker.beat import CronSchedule
+from lumen_workers.worker.signed import Codec, SignedAMQP
 
 VISIBILITY_S = 12 * 3600
 """Far above every hard time limit: recovery comes from leases; an early redelivery would repeat a task for ever."""
 
 
 def build_app(settings: Settings) -> Celery:
-    """The app of one process. Raises ConfigError for a schedule that names what does not exist."""
+    """The app of one process.
+
+    Raises ConfigError for a schedule that names what does not exist, and what is wrong with TLS files or signing keys.
+    """
     transport.install()
-    app = Celery("lumen_workers", set_as_current=False)
+    if settings.signed:
+        Codec(settings, functools.partial(process.now, settings)).install()
+    app = Celery("lumen_workers", set_as_current=False, amqp=SignedAMQP if settings.signed else None)
     app.conf.update(options(settings))
     app.conf.beat_schedule = beat_entries(entries(settings), settings.region)
     tasks.register(app, settings)
@@ -30,9 +37,11 @@ def build_app(settings: Settings) -> Celery:
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """Celery's settings; the reasons stand in docs/architecture.md."""
+    """Celery's settings; the reasons stand in docs/architecture.md. Raises ConfigError, EnvironmentFault."""
+    serializer = signed.NAME if settings.signed else "json"
     return {
         "broker_url": settings.broker_url,
+        "broker_use_ssl": settings.broker_tls or None,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -41,11 +50,12 @@ def options(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 15,
+            **transport.unacknowledged(settings.region, settings.env.lane),
         },
         "result_backend": None,
         "task_ignore_result": True,
-        "task_serializer": "json",
-        "accept_content": ["json"],
+        "task_serializer": serializer,
+        "accept_content": [serializer],
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "task_default_queue": f"{settings.region}.jobs",

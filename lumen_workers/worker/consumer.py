@@ -10,8 +10,12 @@ from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
+from kombu.exceptions import ContentDisallowed, DecodeError
 
 from lumen_workers.pipelines.tasks import TASKS
+from lumen_workers.worker import signed
+from lumen_workers.worker.refusal import Refusal, Refused
+from lumen_workers.worker.signed import CONTENT_TYPE, NAME, Claims
 
 log = get_logger(__name__)
 
@@ -32,6 +36,10 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body that could not be unpacked."""
+        if message.content_type != CONTENT_TYPE and NAME in self.app.conf.accept_content:
+            exc = Refused(Refusal.UNSIGNED, f"not signed: {type(exc).__name__}: {exc}")
+        elif not isinstance(exc, DecodeError | ContentDisallowed):
+            exc = Refused(Refusal.UNDECODABLE, f"{type(exc).__name__}: {exc}")
         self.on_invalid_task(None, message, exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ARG002  (Celery's signature)
@@ -47,7 +55,7 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
 
         def guarded(message: Any) -> None:
             try:
-                check(message)
+                self._check(message)
                 handle(message)
             except broken:
                 raise
@@ -56,12 +64,21 @@ class LaneConsumer(Consumer):  # type: ignore[misc]  # Celery ships no types
 
         return guarded
 
+    def _check(self, message: Any) -> None:
+        if NAME not in self.app.conf.accept_content:
+            check(message)
+            return
+        if message.content_type != CONTENT_TYPE:
+            raise Refused(Refusal.UNSIGNED, f"not signed: its content is {message.content_type}")
+        check(message)
+        signed.check(message, self.app.amqp.queues.consume_from)
+
 
 def check(message: Any) -> None:
     """Raise InvalidTaskError for what no message of ours looks like.
 
-    The body is JSON, ``[args, kwargs, embedded]``; nothing is embedded, for no task here calls others back. The headers
-    name a known task and an id; what else Celery reads from them has its type.
+    The body is JSON, ``[args, kwargs, embedded]``; nothing is embedded but claims that are verified, for no task here
+    calls others back. The headers name a known task and an id; what else Celery reads from them has its type.
     """
     headers = message.headers
     task = headers.get("task")
@@ -78,7 +95,9 @@ def check(message: Any) -> None:
         case limits:
             raise InvalidTaskError(f"header 'timelimit' is {limits!r}")
     match message.payload:
-        case [list(), dict() as kwargs, dict() | None as embedded] if not any((embedded or {}).values()):
+        case [list(), dict() as kwargs, dict() | None as embedded] if not any(
+            value for value in (embedded or {}).values() if not isinstance(value, Claims)
+        ):
             if "self" in kwargs:  # Celery's own wrapping of a task could not pass it on
                 raise InvalidTaskError("unknown argument 'self'")
         case _:

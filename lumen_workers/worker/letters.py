@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lumen_workers.domain.ports import Store
+from lumen_workers.engine.outcome import Fence
+from lumen_workers.worker.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -16,15 +18,27 @@ _TRACE = re.compile(r"[0-9a-f]{32}")
 _LIMIT = 10_000
 """Characters of a payload that are kept."""
 
+REFUSED = "lumen_messages_refused_total"
+FENCED = "lumen_messages_fenced_total"
+"""Counters, by region and reason (``Refusal``, ``Fence``)."""
 
-def refuse(store: Store, region: str, task: str, reason: str, payload: Mapping[str, Any]) -> None:
-    """Keep one message. Its trace id is taken from the keyword arguments, if it is one."""
+
+def refuse(
+    store: Store, region: str, task: str, reason: str, payload: Mapping[str, Any], refusal: Refusal = Refusal.INVALID
+) -> None:
+    """Keep one message, and count it. Its trace id is taken from the keyword arguments, if it is one."""
     log.warning("%s: refused: %s", task, reason)
     kwargs = payload.get("kwargs")
     trace = kwargs.get("trace_id") if isinstance(kwargs, Mapping) else None
     known = isinstance(trace, str) and _TRACE.fullmatch(trace)
     text = json.dumps(payload, default=str, ensure_ascii=False)[:_LIMIT]
     store.notices.refuse(task[:200], region, reason[:1000], text, trace if known else None)
+    store.tallies.add(REFUSED, {"region": region, "reason": refusal.value})
+
+
+def fenced(store: Store, region: str, fence: Fence) -> None:
+    """Count a message that came to work that was done, or in other hands."""
+    store.tallies.add(FENCED, {"region": region, "reason": fence.value})
 
 
 def contents(message: Any) -> dict[str, Any]:

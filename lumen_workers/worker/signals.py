@@ -10,7 +10,6 @@ from typing import Any
 from celery import Celery, signals
 from celery.apps.worker import install_worker_int_handler, install_worker_term_handler
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.exceptions import InvalidTaskError
 from celery.platforms import EX_OK
 
 from lumen_workers import bootstrap
@@ -19,6 +18,7 @@ from lumen_workers.domain.errors import LumenError
 from lumen_workers.worker import logs, process, pulse
 from lumen_workers.worker.guard import die_with_parent
 from lumen_workers.worker.letters import contents, refuse
+from lumen_workers.worker.refusal import refusal_of, told
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +59,13 @@ def connect(app: Celery, settings: Settings) -> None:
             threading.Thread(target=lane.drain if sig == "SIGTERM" else lane.stop, name="lane end", daemon=True).start()
 
     def rejected(message: Any, exc: Exception, **_: Any) -> None:
-        reason = str(exc) if isinstance(exc, InvalidTaskError) else f"{type(exc).__name__}: {exc}"
+        reason, refusal = told(exc), refusal_of(exc)
         task = str(message.headers.get("task"))
         # Through a store of its own: none may be open where pool children are forked.
         try:
             store = bootstrap.store_of(settings)
             try:
-                refuse(store, settings.region, task, reason, contents(message))
+                refuse(store, settings.region, task, reason, contents(message), refusal)
             finally:
                 store.close()
         except LumenError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+UNACKNOWLEDGED: Final = ("unacked", "unacked_index", "unacked_mutex")
 
 
 class Channel(redis.Channel):
@@ -27,6 +29,15 @@ class Transport(redis.Transport):
     """The transport of ``redis://``, ``rediss://`` and ``redis+socket://``."""
 
     Channel = Channel
+
+
+def unacknowledged(region: str, lane: str | None) -> dict[str, str]:
+    """Transport options: where a lane keeps what it has taken and not acknowledged. Kombu's own keys are everybody's.
+
+    So no region can touch, nor put back, what another works on; what a lane has lost, its next worker puts back.
+    """
+    place = f"{region}.{lane or 'other'}"
+    return {f"{name}_key": f"{name}.{place}" for name in UNACKNOWLEDGED}
 
 
 def install() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -16,12 +18,14 @@ from typing import Any
 from uuid import uuid4
 
 import redis
+from support.authority import Authority
 from support.processes import eventually
 from support.servers import missing
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.domain.errors import DependencyError
 from lumen_workers.local.broker import find_program
+from lumen_workers.local.ports import free_port
 from lumen_workers.worker import guard
 
 REGION = "us-west-2"
@@ -37,9 +41,9 @@ loops:
 class RedisServer:
     """A Redis that only this test session reaches. Its memory is gone with :meth:`stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: Path | None = None) -> None:
         try:
-            self._program = find_program()
+            self._program = program or find_program()
         except DependencyError:
             missing("redis-server")
         self._folder = Path(tempfile.mkdtemp(prefix="lumen-redis-", dir="/tmp"))
@@ -47,10 +51,11 @@ class RedisServer:
         self.url = f"redis+socket://{self._socket}"
         self.client = redis.Redis(unix_socket_path=str(self._socket))
         self._process: subprocess.Popen[bytes] | None = None
+        self._options: tuple[str, ...] = ()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [str(self._program), "--port", "0", "--unixsocket", str(self._socket), "--save", ""]
+        command = [str(self._program), "--port", "0", "--unixsocket", str(self._socket), "--save", "", *self._options]
         self._process = subprocess.Popen(guarded(command), cwd=self._folder, stdout=subprocess.DEVNULL)
         eventually(self._answers)
 
@@ -72,6 +77,64 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.ConnectionError:
             return False
+
+
+class SecureRedis(RedisServer):
+    """The same on a TLS port of the loopback address, with the access list that `lumen broker acl` makes.
+
+    ``admin`` may everything; ``password`` has a region's.
+    """
+
+    def __init__(self, *, mutual: bool = True, address: str = "127.0.0.1", expired: bool = False) -> None:
+        super().__init__()
+        self.authority = Authority(self._folder / "tls")
+        self._certificate = self.authority.issue("broker", address=address, expired=expired)
+        self._mutual = mutual
+        self.port = free_port()
+        self.passwords: dict[str, str] = {}
+        self.admin = secrets.token_hex(16)
+        self.client = redis.Redis(unix_socket_path=str(self._socket), username="admin", password=self.admin)
+        self.acl = self._folder / "acl" / "users.acl"
+
+    def start(self) -> None:
+        """Start it; the access list must be there."""
+        certificate, key = map(str, self._certificate)
+        self._options = (
+            *("--tls-port", str(self.port), "--bind", "127.0.0.1", "--aclfile", str(self.acl)),
+            *("--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", str(self.authority.file)),
+            *("--tls-auth-clients", "yes" if self._mutual else "no"),
+        )
+        super().start()
+
+    def allow(self, *regions: str, **env: str) -> None:
+        """Make the access list by the command, and a user for the test itself."""
+        folder = self.acl.parent
+        made = lumen("broker", "acl", "--out", str(folder), LUMEN_REGIONS=",".join(regions), **env)
+        assert made.returncode == 0, made.stderr
+        self.passwords = {region: (folder / f"{region}.password").read_text().strip() for region in regions}
+        digest = hashlib.sha256(self.admin.encode()).hexdigest()
+        with self.acl.open("a") as file:
+            file.write(f"user admin on #{digest} ~* &* +@all\n")
+
+    def url_of(self, region: str) -> str:
+        """The region's own."""
+        return f"rediss://{region}:{self.passwords[region]}@127.0.0.1:{self.port}/0"
+
+    def variables(self, region: str) -> dict[str, str]:
+        """What a region's processes are told."""
+        certificate, key = self.authority.issue(region, client=True)
+        return {
+            "LUMEN_BROKER_URL": self.url_of(region),
+            "LUMEN_BROKER_CA": str(self.authority.file),
+            "LUMEN_BROKER_CERT": str(certificate),
+            "LUMEN_BROKER_KEY": str(key),
+        }
+
+    def denied(self) -> list[tuple[str, str, str]]:
+        """What was refused since the last call: user, reason, command or key."""
+        found = [(str(row["username"]), str(row["reason"]), str(row["object"])) for row in self.client.acl_log()]
+        self.client.acl_log_reset()
+        return found
 
 
 class System:
@@ -171,7 +234,7 @@ class System:
 
     def idle(self, queue: str = JOBS) -> bool:
         """Whether nothing waits and nothing is being worked on."""
-        return self.broker.client.llen(queue) == 0 and self.broker.client.hlen("unacked") == 0
+        return self.broker.client.llen(queue) == 0 and self.broker.client.hlen(f"unacked.{queue}") == 0
 
     def close(self) -> None:
         """Kill what still runs."""
@@ -190,6 +253,13 @@ class System:
             check=False,
             timeout=120,
         )
+
+
+def lumen(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with no variables of ours but ``env``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LUMEN_")}
+    command = [str(Path(sys.executable).parent / "lumen"), *arguments]
+    return subprocess.run(command, env={**kept, **env}, capture_output=True, text=True, check=False, timeout=60)
 
 
 def guarded(command: list[str]) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import ChannelError, EncodeError, OperationalError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from lumen_workers.domain.errors import NetworkError
+from lumen_workers.domain.errors import LumenError, NetworkError, TokenExpired
+
+REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
 
 class CeleryDispatcher:
@@ -27,7 +30,17 @@ class CeleryDispatcher:
                 retry=True,
                 retry_policy={"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1},
             )
-        except (OperationalError, OSError) as error:
+        except EncodeError as error:
+            # Signing asks the store for the time.
+            if isinstance(error.args[0], LumenError):
+                raise error.args[0] from None
+            raise
+        except (OperationalError, OSError, RedisError) as error:
+            if isinstance(error, REFUSALS) or isinstance(error.__cause__, REFUSALS):
+                raise TokenExpired(
+                    f"the broker refuses us {task} for {region}.{lane}: {error}; correct user and password in "
+                    "LUMEN_BROKER_URL, or what its access list lets this user do"
+                ) from error
             raise NetworkError(f"the broker did not take {task} for {region}.{lane}: {error}") from error
 
     def depth(self, region: str, lane: str) -> int | None:
@@ -40,5 +53,5 @@ class CeleryDispatcher:
                     return 0  # nobody has declared it: nothing waits
                 except connection.connection_errors:
                     return None
-        except (OperationalError, OSError):
+        except (OperationalError, OSError, RedisError):
             return None

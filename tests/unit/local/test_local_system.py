@@ -75,6 +75,8 @@ def test_everything_waits_for_an_embedded_broker_only(tmp_path: Path) -> None:
     specs = system_specs(home=tmp_path, regions=REGIONS, broker=external, env={}, flower_port=None)
     assert all(not spec.after for spec in specs)
     assert specs[0].env["LUMEN_BROKER_URL"] == "redis://:pw@example.org/0"
+    with_flower = system_specs(home=tmp_path, regions=REGIONS, broker=external, env={}, flower_port=5555)
+    assert not [spec.name for spec in with_flower if "pw@" in " ".join(spec.argv)]  # anybody may read a command line
     assert system_urls(external, 5555) == {"broker": "redis://:***@example.org/0", "flower": "http://127.0.0.1:5555"}
 
 

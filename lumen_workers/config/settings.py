@@ -62,6 +62,7 @@ class Environment(BaseSettings):
     archive: Path | None = None
     key_pass: SecretStr | None = None
     pipeline_version: str | None = Field(None, pattern="^[0-9a-f]{8,64}$")
+    log: Literal["pretty", "json"] = "pretty"
     demo_exit: bool = Field(False, validation_alias=AliasChoices("demo_exit", "DEMO_EXIT", "LUMEN_DEMO_EXIT"))
     flower_port: int | None = Field(None, ge=1, le=65535)
     lease_s: float = Field(10.0, ge=2, le=600)

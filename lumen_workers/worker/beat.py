@@ -10,6 +10,7 @@ from celery.schedules import BaseSchedule, schedstate, schedule
 from celery.utils.log import get_logger
 from kombu.exceptions import ChannelError, OperationalError
 
+from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.engine.schedule import Entry
 
 log = get_logger(__name__)
@@ -59,11 +60,15 @@ class LaneScheduler(Scheduler):  # type: ignore[misc]
             if (waiting := self._depth(queue)) >= DEPTH_CAP:
                 log.warning("%s: %d messages wait in %s, not sent", entry.name, waiting, queue)
                 return
+            # Each firing has a trace of its own: in the message for its work, in the header for whoever watches.
+            trace_id = new_trace_id()
+            entry.kwargs = {"trace_id": trace_id}
+            entry.options = {**entry.options, "headers": {"lumen_trace_id": trace_id}}
             self.apply_async(entry, producer=producer, advance=False)
         except away as error:
             log.error("%s: not sent: %s", entry.name, error)
         else:
-            log.info("%s sent to %s", entry.name, queue)
+            log.info("%s sent to %s, trace %s", entry.name, queue, trace_id)
 
     def _depth(self, queue: str) -> int:
         try:

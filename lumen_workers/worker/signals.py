@@ -38,7 +38,7 @@ def connect(app: Celery, settings: Settings) -> None:
         give_pulses()
 
     def logger_made(logger: logging.Logger, loglevel: int, **_: Any) -> None:
-        logs.set_up(logger, loglevel, settings.region, settings.env.lane)
+        logs.set_up(logger, loglevel, settings.region, settings.env.lane, settings.env.log)
 
     def ready(sender: Any, **_: Any) -> None:
         # Celery's worker ends with code 1 after SIGINT, even when it has finished all in order.

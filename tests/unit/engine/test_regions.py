@@ -164,7 +164,6 @@ def test_a_silent_regions_slot_is_done_in_its_name_unless_the_day_has_its_result
     look(world, A)
     sent = [(m.task, m.region) for m in world.outbox.take() if m.task == "lumen.daily"]
     assert sent == [("lumen.daily", A)], "A makes up for it when it is back"
-    )
 
 
 def test_a_drained_region_finishes_what_it_began_and_takes_nothing_new(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,9 +20,9 @@ def lease(holder_region: str, holder_host: str, expires_s: float) -> Lease:
     return Lease(name="sampler:main", holder=holder, epoch=3, expires=NOW + timedelta(seconds=expires_s))
 
 
-def asked(home: str | None, row: Lease | None, *, bound: bool = False, region: str = "east", host: str = "a") -> Claim:
+def asked(home: str | None, row: Lease | None, *, bound: bool = False, drained: Collection[str] = ()) -> Claim:
     spec = LoopSpec(name="main", rate_hz=5, source="mock", region=home)
-    return decide(spec, row, NOW, host_bound=bound, region=region, host=host, ttl=TTL)
+    return decide(spec, row, NOW, host_bound=bound, region="east", host="a", ttl=TTL, drained=frozenset(drained))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,25 @@ def test_regions(home: str | None, row: Lease | None, wanted: Claim) -> None:
 )
 def test_a_source_bound_to_a_host_never_moves_to_another(home: str | None, row: Lease | None, wanted: Claim) -> None:
     assert asked(home, row, bound=True) is wanted
+
+
+@pytest.mark.parametrize(
+    ("home", "row", "drained", "wanted"),
+    [
+        (None, lease("west", "b", 5), {"west"}, Claim.STEAL),
+        ("west", lease("west", "b", 5), {"west"}, Claim.STEAL),
+        ("west", lease("west", "b", -1), {"west"}, Claim.TAKE),
+        ("west", lease("north", "b", 5), {"west"}, Claim.LEAVE),
+        ("west", None, {"west"}, Claim.LEAVE),
+        (None, None, {"east"}, Claim.LEAVE),
+        ("east", lease("west", "b", 5), {"east"}, Claim.LEAVE),
+        ("east", lease("east", "a", 5), {"east"}, Claim.LEAVE),
+    ],
+)
+def test_a_drained_region_takes_nothing_and_its_loops_are_others_to_take(
+    home: str | None, row: Lease | None, drained: set[str], wanted: Claim
+) -> None:
+    assert asked(home, row, drained=drained) is wanted
 
 
 def test_a_holder_of_another_form_is_of_no_region() -> None:

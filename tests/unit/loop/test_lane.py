@@ -176,6 +176,21 @@ def test_other_regions_wait_for_the_lease_to_expire(bench: Bench) -> None:
     assert taken.report().loops["main"].samples > 0
 
 
+def test_a_drained_region_samples_on_until_another_has_taken_over_and_takes_nothing_back(bench: Bench) -> None:
+    east = bench.lane(lease_ttl=timedelta(seconds=30))
+    west = bench.lane(region="west")
+    running = bench.burst(east)
+    sampled(bench, 2)
+    bench.store.switches.names.append("drain/east")
+    taken = bench.burst(west)
+    report = running.report()
+    assert report.ending is Ending.LOST
+    assert east.burst().ending is Ending.IDLE
+    sampled(bench, 2)
+    west.stop()
+    assert taken.report().loops["main"].samples > 0
+
+
 def test_while_the_store_is_away_samples_are_spooled_and_come_back(bench: Bench, tmp_path: Path) -> None:
     lane = bench.lane()
     running = bench.burst(lane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -101,6 +102,18 @@ def test_a_lane_that_nobody_empties_is_fed_up_to_the_cap(beat: LaneScheduler, ca
         send(beat)
     assert waiting(beat) == DEPTH_CAP
     assert caplog.text.count("not sent") == 5
+
+
+def test_each_firing_has_a_trace_of_its_own_in_the_message_and_its_header(beat: LaneScheduler) -> None:
+    traces = set()
+    for _ in range(2):
+        send(beat)
+        message = beat.connection.default_channel.basic_get("r.jobs", no_ack=True)
+        _, arguments, _ = message.decode()
+        assert message.headers["lumen_trace_id"] == arguments["trace_id"]
+        traces.add(arguments["trace_id"])
+    assert len(traces) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
 
 
 def test_a_broker_that_is_away_costs_one_line(

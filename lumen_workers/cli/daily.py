@@ -83,9 +83,7 @@ def _range(first: str, last: str, limit: int, minutes: float | None, region: str
             raise UsageError(f"--from {start} is after --to {end}")
         days = [start + timedelta(days=n) for n in range((end - start).days + 1)]
         missed = [day for day in days if not is_done(ctx, DAILY_PIPELINE.name, day)]
-        progress(
-            f"{len(days)} days from {start} to {end}: {len(days) - len(missed)} have a result, {len(missed)} missed"
-        )
+        progress(f"{start} to {end}: {len(days) - len(missed)} of {len(days)} days have a result, {len(missed)} missed")
         ends = None if minutes is None else ctx.clock.monotonic() + minutes * 60
         try:
             for number, day in enumerate(missed[:limit], start=1):

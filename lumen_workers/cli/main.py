@@ -25,6 +25,7 @@ from lumen_workers.cli import (
     letters,
     loop,
     outbox,
+    pki,
     rules,
     runs,
     schedule,
@@ -53,6 +54,7 @@ schedule.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(letters.app, name="letters")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(pki.app, name="pki")
 control.register(app)
 alarms.register(alert.app)
 app.add_typer(broker.app, name="broker")

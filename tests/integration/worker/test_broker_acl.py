@@ -106,6 +106,7 @@ def test_a_region_may_send_to_anothers_jobs_and_take_its_own(secure: SecureRedis
     before = secure.client.llen(f"{OTHER}.jobs")
     assert user.lpush(f"{OTHER}.jobs", "x") == before + 1
     assert user.llen(f"{OTHER}.jobs") == before + 1
+    assert user.exists(f"{OTHER}.jobs") == 1
     user.lpush(f"{REGION}.jobs\x06\x163", "x")
     assert user.rpop(f"{REGION}.jobs\x06\x163") == b"x"
     assert user.hget(f"unacked.{REGION}.jobs", "tag") == b"m"

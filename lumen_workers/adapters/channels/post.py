@@ -33,7 +33,9 @@ class Answered(httpx.HTTPStatusError):
     def __init__(self, target: WebhookTarget, status: int, retry_after: str | None) -> None:
         request = httpx.Request("POST", target.origin)
         response = httpx.Response(
-            status, headers={} if retry_after is None else {"Retry-After": retry_after}, request=request
+            status,
+            headers={"Retry-After": retry_after} if retry_after and retry_after.isascii() else {},
+            request=request,
         )
         phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
         super().__init__(f"{target.origin} answered {status}{phrase}", request=request, response=response)

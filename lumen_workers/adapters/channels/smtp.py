@@ -10,20 +10,23 @@ from typing import Any
 
 from lumen_workers.adapters.channels.deadline import Deadline
 from lumen_workers.adapters.channels.text import one_line
-from lumen_workers.domain.errors import ConfigError, ExternalApiError, InDoubt, LumenError, NetworkError, TokenExpired
+from lumen_workers.domain.errors import ConfigError, InDoubt, NetworkError, TokenExpired
 from lumen_workers.domain.recipients import MailServer
 
 _END = b"\r\n.\r\n"
 _GOODBYE_S = 2.0
 
 
-class Refused(ExternalApiError):
-    """The server answered that it does not take it. ``status`` is SMTP's: 4xx for now, 5xx for good."""
+class Refused(smtplib.SMTPResponseException):
+    """The server answered that it does not take it. ``smtp_code``: 4xx for now, 5xx for good."""
 
     def __init__(self, where: str, status: int, reply: bytes | str) -> None:
-        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-        super().__init__(f"{where}: the mail server answered {status} {one_line(text)[:200]}".rstrip())
-        self.status = status
+        text = one_line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply)[:200]
+        super().__init__(status, text)
+        self._line = f"{where}: the mail server answered {status} {text}".rstrip()
+
+    def __str__(self) -> str:
+        return self._line
 
 
 class _Session(smtplib.SMTP):
@@ -69,7 +72,7 @@ def send(server: MailServer, to: str, message: bytes, *, timeout_s: float, limit
                     f"{where} may have taken it: the message left, then: {late or _why(error)}; "
                     "look there before it is sent again"
                 ) from error
-            if not isinstance(error, OSError):  # smtplib's are
+            if isinstance(error, Refused) or not isinstance(error, OSError):  # smtplib's are OSErrors
                 raise
             raise _named(where, error, late) from error
         else:
@@ -125,7 +128,7 @@ def _expect(where: str, status: int, reply: bytes) -> None:
         raise Refused(where, status, reply)
 
 
-def _named(where: str, error: OSError, late: str | None) -> LumenError:
+def _named(where: str, error: OSError, late: str | None) -> Refused | NetworkError:
     if isinstance(error, smtplib.SMTPResponseException) and not late:
         return Refused(where, error.smtp_code, error.smtp_error)
     if isinstance(error, ssl.SSLCertVerificationError):

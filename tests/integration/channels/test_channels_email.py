@@ -151,7 +151,7 @@ def test_a_mail_that_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -
     (tmp_path / "big.bin").write_bytes(bytes(200_000))
     with mail_server(data_size_limit=100_000) as box, pytest.raises(Refused, match="552") as failed:
         channel(box.port).tell("ops", telling(attachments=(tmp_path / "big.bin",)))
-    assert failed.value.status == 552
+    assert failed.value.smtp_code == 552
     assert box.mails == []
 
 
@@ -257,7 +257,7 @@ def _start_and_reset(connection: socket.socket) -> None:
 def test_a_refusal_is_no_doubt(step: str, status: int) -> None:
     with scripted(server(step, say(f"{status} not\x1b now"))) as port, pytest.raises(Refused) as failed:
         channel(port, timeout_s=SLOW_S).tell("ops", telling())
-    assert failed.value.status == status
+    assert failed.value.smtp_code == status
     assert str(failed.value) == f"127.0.0.1:{port}: the mail server answered {status} not now"
 
 

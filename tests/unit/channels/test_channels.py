@@ -13,9 +13,13 @@ from lumen_workers.adapters.channels import make_channels
 from lumen_workers.adapters.channels.log import LogChannel
 from lumen_workers.adapters.channels.mail import compose
 from lumen_workers.adapters.channels.memory import MemoryChannel
+from lumen_workers.adapters.channels.post import Answered
+from lumen_workers.adapters.channels.smtp import Refused
 from lumen_workers.domain.errors import ConfigError, InDoubt, NetworkError, NotFound, UsageError
-from lumen_workers.domain.recipients import Contacts, Mailbox, Routes, is_loopback, origin
+from lumen_workers.domain.recipients import Contacts, Mailbox, Routes, WebhookTarget, is_loopback, origin
+from lumen_workers.pipelines.verdicts import judge
 
+TARGET = WebhookTarget(url="https://hooks.example.org/x")
 SENDER = Mailbox(name="Lumen", address="lumen@example.org")
 
 
@@ -103,3 +107,18 @@ def test_what_is_this_machine(host: str, here: bool) -> None:
 def test_the_part_of_a_url_that_may_be_shown() -> None:
     assert origin("https://user:word@hooks.example.org:8443/T/B/x?key=1#y") == "https://hooks.example.org:8443"
     assert origin("http://[::1]:80/x") == "http://[::1]:80"
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        *((Answered(TARGET, status, {}), "build") for status in (301, 400, 404, 410)),
+        *((Answered(TARGET, status, {}), "token_expired") for status in (401, 403)),
+        *((Answered(TARGET, status, {}), "external_api") for status in (429, 500, 502, 503)),
+        *((Refused("mail:587", status, b"no"), "external_api") for status in (421, 450)),
+        *((Refused("mail:587", status, b"no"), "build") for status in (550, 554)),
+    ],
+    ids=str,
+)
+def test_an_answer_has_the_class_of_its_code(error: Exception, found: str) -> None:
+    assert judge(error).error_class == found

@@ -189,7 +189,7 @@ def _server(people: PeopleEnvironment, *, needed: bool) -> MailServer | None:
     name, address = parseaddr(people.smtp_from)
     try:
         sender = Mailbox(name=name or "Lumen", address=check_address(address))
-        if not name.isprintable():
+        if not people.smtp_from.isprintable():
             raise ValueError("has a line break or a control character")
     except ValueError as error:
         raise ConfigError(f"SMTP_FROM: {error}, not {people.smtp_from!r:.100}") from None

@@ -20,7 +20,7 @@ class PeopleEnvironment(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
-    smtp_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:\[\]-]{1,253}$")
+    smtp_host: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:-]{1,253}$")
     smtp_port: int = Field(default=587, ge=1, le=65535)
     smtp_user: SecretStr | None = None
     smtp_pass: SecretStr | None = None

@@ -30,14 +30,13 @@ class Answered(httpx.HTTPStatusError):
 
     retry_after_s: float | None
 
-    def __init__(self, target: WebhookTarget, status: int, retry_after: str | None) -> None:
+    def __init__(self, target: WebhookTarget, status: int, headers: Mapping[str, str]) -> None:
+        kept = {name: value for name in ("Date", "Retry-After") if (value := headers.get(name, "")) and value.isascii()}
         request = httpx.Request("POST", target.origin)
-        response = httpx.Response(
-            status, headers={} if retry_after is None else {"Retry-After": retry_after}, request=request
-        )
+        response = httpx.Response(status, headers=kept, request=request)
         phrase = f" {response.reason_phrase}" if response.reason_phrase else ""
         super().__init__(f"{target.origin} answered {status}{phrase}", request=request, response=response)
-        self.retry_after_s = _seconds(retry_after) if status in _ASKS_TO_WAIT else None
+        self.retry_after_s = _seconds(kept) if status in _ASKS_TO_WAIT else None
 
 
 class _Progress:
@@ -90,22 +89,31 @@ def post(target: WebhookTarget, body: bytes, headers: Mapping[str, str], *, time
             f"{target.origin} answered 504: what is behind it may have taken it; look there before it is sent again"
         )
     if not answer.is_success:
-        raise Answered(target, answer.status_code, answer.headers.get("Retry-After"))
+        raise Answered(target, answer.status_code, answer.headers)
 
 
 def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _seconds(value: str | None) -> float | None:
-    """Retry-After (RFC 9110, 10.2.3) in seconds from now, at most a day; None for what is neither of its forms."""
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Retry-After (RFC 9110, 10.2.3) in seconds, at most a day; None for what is neither of its forms.
+
+    A date counts from the answer's own, since this machine's clock may be off.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
         return min(float(text), _LONGEST_WAIT_S)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
+    at = _date(text)
+    if at is None:
         return None
-    if at.tzinfo is None:  # "-0000": UTC, of unknown place
-        at = at.replace(tzinfo=UTC)
-    return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT_S)
+    said = _date(headers.get("Date", "")) or datetime.now(UTC)
+    return min(max((at - said).total_seconds(), 0.0), _LONGEST_WAIT_S)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -10,25 +10,33 @@ from typing import Any
 
 from lumen_workers.adapters.channels.deadline import Deadline
 from lumen_workers.adapters.channels.text import one_line
-from lumen_workers.domain.errors import ConfigError, ExternalApiError, InDoubt, LumenError, NetworkError, TokenExpired
+from lumen_workers.domain.errors import ConfigError, InDoubt, NetworkError, TokenExpired
 from lumen_workers.domain.recipients import MailServer
 
 _END = b"\r\n.\r\n"
+_GOODBYE_S = 2.0
 
 
-class Refused(ExternalApiError):
-    """The server answered that it does not take it. ``status`` is SMTP's: 4xx for now, 5xx for good."""
+class Refused(smtplib.SMTPResponseException):
+    """The server answered that it does not take it. ``smtp_code``: 4xx for now, 5xx for good."""
 
     def __init__(self, where: str, status: int, reply: bytes | str) -> None:
-        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
-        super().__init__(f"{where}: the mail server answered {status} {one_line(text)[:200]}".rstrip())
-        self.status = status
+        text = one_line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply)[:200]
+        super().__init__(status, text)
+        self._line = f"{where}: the mail server answered {status} {text}".rstrip()
+
+    def __str__(self) -> str:
+        return self._line
 
 
 class _Session(smtplib.SMTP):
     """smtplib's client, aware of the moment when the whole message has left."""
 
     left = False
+
+    def __init__(self, host: str, timeout_s: float) -> None:
+        super().__init__(local_hostname=_own_name(), timeout=timeout_s)
+        self._host = host  # whose name the certificate must bear: smtplib keeps it only if it connects at once
 
     def send(self, s: Any) -> None:
         # An error of the socket says that bytes are left over: a message without its end is none. Anything else that
@@ -48,7 +56,7 @@ def send(server: MailServer, to: str, message: bytes, *, timeout_s: float, limit
     connection, or it broke before), Refused, TokenExpired (the login), ConfigError (no STARTTLS or no login there).
     """
     where = f"{server.host}:{server.port}"
-    session = _Session(local_hostname=_own_name(), timeout=timeout_s)
+    session = _Session(server.host, timeout_s)
     with Deadline(limit_s, lambda: session.sock) as deadline:
         try:
             _greet(session, server)
@@ -58,21 +66,25 @@ def send(server: MailServer, to: str, message: bytes, *, timeout_s: float, limit
             _expect(where, *session.rcpt(to))
             status, reply = session.data(message)
         except Exception as error:
-            late = f"not done within {deadline.seconds:g} s" if deadline.passed else None
+            late = _late(deadline) if deadline.passed else None
             if session.left:
                 raise InDoubt(
                     f"{where} may have taken it: the message left, then: {late or _why(error)}; "
                     "look there before it is sent again"
                 ) from error
-            if not isinstance(error, OSError):  # smtplib's are
+            if isinstance(error, Refused) or not isinstance(error, OSError):  # smtplib's are OSErrors
                 raise
             raise _named(where, error, late) from error
         else:
             # Answered: whatever comes now changes nothing.
             with suppress(Exception):
+                if session.sock is not None:
+                    session.sock.settimeout(min(timeout_s, _GOODBYE_S))
                 session.quit()
         finally:
             session.close()
+    if deadline.passed:  # smtplib takes a reply that was cut off for one
+        raise InDoubt(f"{where} may have taken it: {_late(deadline)}, in its last reply; look there first")
     if 400 <= status <= 599:
         raise Refused(where, status, reply)
     if not 200 <= status <= 299:
@@ -104,7 +116,10 @@ def _log_in(session: _Session, server: MailServer) -> None:
             raise Refused(where, error.smtp_code, "at the login") from None
         # Its words stay out: some servers repeat what they were given.
         raise TokenExpired(f"{where} refuses the login ({error.smtp_code}); correct SMTP_USER and SMTP_PASS") from None
-    except smtplib.SMTPNotSupportedError:
+    except smtplib.SMTPException as error:
+        if type(error) not in (smtplib.SMTPNotSupportedError, smtplib.SMTPException):
+            raise
+        # None is offered, or none that smtplib knows.
         raise ConfigError(f"{where} offers no login; unset SMTP_USER and SMTP_PASS, or use another server") from None
 
 
@@ -113,12 +128,16 @@ def _expect(where: str, status: int, reply: bytes) -> None:
         raise Refused(where, status, reply)
 
 
-def _named(where: str, error: OSError, late: str | None) -> LumenError:
-    if isinstance(error, smtplib.SMTPResponseException):
+def _named(where: str, error: OSError, late: str | None) -> Refused | NetworkError:
+    if isinstance(error, smtplib.SMTPResponseException) and not late:
         return Refused(where, error.smtp_code, error.smtp_error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return NetworkError(f"{where}: {error.verify_message}; SSL_CERT_FILE names the authorities that are trusted")
     return NetworkError(f"{where}: {late or _why(error)}; see that it runs and that SMTP_HOST and SMTP_PORT are right")
+
+
+def _late(deadline: Deadline) -> str:
+    return f"not done within {deadline.seconds:g} s"
 
 
 def _why(error: Exception) -> str:

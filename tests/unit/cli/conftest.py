@@ -37,7 +37,7 @@ Command = Callable[..., Answer]
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the caller's; `--home` may be forgotten without harm."""
-    for name in [name for name in os.environ if name.startswith("LUMEN_")]:
+    for name in [name for name in os.environ if name.startswith(("LUMEN_", "SMTP_", "SLACK_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LUMEN_HOME", str(tmp_path / "forgotten"))
 

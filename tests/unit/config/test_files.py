@@ -225,7 +225,7 @@ def test_the_digest_knows_what_the_bytes_depend_on_and_nothing_else(
     for name, value in {
         "LUMEN_HOME": str(tmp_path / "elsewhere"),
         "LUMEN_REGION": "us-west-2",
-        "LUMEN_KEY_PASS": "secret",
+        "LUMEN_KEY_PASS": "hunter2",
         "LUMEN_STORE_URL": "postgresql://x/y",
         "LUMEN_LEASE_S": "20",
     }.items():
@@ -239,4 +239,4 @@ def test_the_digest_knows_what_the_bytes_depend_on_and_nothing_else(
     assert load().config_digest == digest
     (configs / "archive.yaml").write_text("meta: {label: other}")
     assert load().config_digest != digest
-    assert "secret" not in repr(load())
+    assert "hunter2" not in repr(load())

@@ -12,7 +12,20 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from lumen_workers.cli import archive, daily, data, effects, enqueue, letters, loop, rules, runs, schedule, system
+from lumen_workers.cli import (
+    archive,
+    daily,
+    data,
+    effects,
+    enqueue,
+    exporter,
+    letters,
+    loop,
+    rules,
+    runs,
+    schedule,
+    system,
+)
 from lumen_workers.domain.errors import LumenError
 
 app = typer.Typer(
@@ -35,6 +48,7 @@ enqueue.register(app)
 schedule.register(app)
 app.add_typer(runs.app, name="runs")
 app.add_typer(letters.app, name="letters")
+exporter.register(app)
 app.add_typer(archive.app, name="archive")
 data.register(app)
 

@@ -101,7 +101,7 @@ def test_a_running_system(home: Home) -> None:
     assert running >= {"broker", f"{REGION}/sampler", f"{REGION}/jobs", f"{REGION}/beat"}
     assert {row["loop"] for row in status["loops"]} == {"main", "demo"}
     assert all(row["sampled_by"].startswith(f"{REGION}/") for row in status["loops"])
-    assert set(status["urls"]) == {"broker", "flower"}
+    assert set(status["urls"]) == {"broker", "flower", "metrics"}
 
     for words in (("run",), ("demo",)):
         code, out, err = home.call(*words)

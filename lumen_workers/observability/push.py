@@ -7,7 +7,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from prometheus_client.exposition import basic_auth_handler, default_handler, push_to_gateway, write_to_textfile
 from prometheus_client.registry import Collector
@@ -71,4 +71,5 @@ def _split(url: str) -> tuple[str, str | None, str | None]:
         raise ConfigError("the Pushgateway's URL is http://host:9091 or https://…; correct --push or PUSHGATEWAY_URL")
     place = f"[{host}]" if ":" in host else host
     bare = urlunsplit((parts.scheme, place if port is None else f"{place}:{port}", parts.path, "", ""))
-    return bare, parts.username, parts.password
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    return bare, user, password

@@ -61,7 +61,7 @@ def test_missing_servers_are_named_and_tests_go_on(programs: Path) -> None:
     done = run("servers.sh", programs)
     assert done.returncode == 0
     assert "missing: redis-server " in done.stderr
-    assert "prometheus-node-exporter openssl poppler-utils" in done.stderr
+    assert "prometheus-node-exporter prometheus prometheus-alertmanager openssl poppler-utils" in done.stderr
 
 
 def test_missing_servers_fail_in_ci(programs: Path) -> None:

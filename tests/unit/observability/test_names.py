@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from lumen_workers.cli.main import app
 from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.errors import ExternalApiError, NetworkError
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.observability.counters import ABOUT
 from lumen_workers.pipelines.failures import CLASSES
@@ -123,6 +124,13 @@ def test_every_alert_is_seen_firing_by_a_test_and_stands_in_the_runbook() -> Non
 def test_every_class_has_its_part_of_the_runbook() -> None:
     text = (ROOT / "docs" / "runbook.md").read_text("utf-8")
     assert set(re.findall(r"^### (\w+)$", text, re.M)) == set(CLASSES)
+
+
+def test_classes_that_are_tried_again_are_told_when_no_rerun_is_left() -> None:
+    transient = {error.code for error in (NetworkError, ExternalApiError)}
+    named = re.findall(r'error_class(!~|=~)"([^"]+)"', ALERTS["LumenStageFailed"]["expr"])
+    assert {sign: set(classes.split("|")) for sign, classes in named} == {"!~": transient, "=~": transient}
+    assert transient == {"network", "external_api"} <= set(CLASSES)
 
 
 def test_commands_that_alerts_name_exist() -> None:

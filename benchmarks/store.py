@@ -77,7 +77,8 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 @contextmanager
-def _postgres(url: str | None) -> Iterator[str | None]:
+def postgres(url: str | None) -> Iterator[str | None]:
+    """``url``, else a private server's empty database, else None."""
     # The tests know how to start a private server.
     sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
     from support.servers import PostgresServer, postgres_bin
@@ -102,7 +103,7 @@ def main() -> None:
     figures: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as folder:
         figures["sqlite"] = measure(f"sqlite:///{folder}/lumen.db", given.rows)
-    with _postgres(given.postgres) as url:
+    with postgres(given.postgres) as url:
         figures["postgresql"] = None if url is None else measure(url, given.rows)
     print(json.dumps(figures, indent=2))
 

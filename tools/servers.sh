@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings the programs that the integration tests run: redis-server, PostgreSQL's server, node exporter, poppler, openssl.
+# Brings the programs that the integration tests run: redis-server, PostgreSQL's server, Prometheus, its node exporter
+# and Alertmanager, poppler, openssl.
 #
 # Only what is missing, from the distribution's packages where it may (tools/packages.sh). What is still missing then
 # is named; the tests that need it skip. With CI set, a missing one is a failure.
@@ -16,6 +17,8 @@ missing() {
     has redis-server || has valkey-server || printf 'redis-server '
     has_postgres || printf 'postgresql '
     has prometheus-node-exporter || has node_exporter || printf 'prometheus-node-exporter '
+    { has prometheus && has promtool; } || printf 'prometheus '
+    has amtool || printf 'prometheus-alertmanager '
     has openssl || printf 'openssl '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
 }

@@ -22,6 +22,7 @@ from lumen_workers.cli import (
     data,
     effects,
     enqueue,
+    exporter,
     letters,
     loop,
     outbox,
@@ -58,6 +59,7 @@ app.add_typer(pki.app, name="pki")
 control.register(app)
 alarms.register(alert.app)
 app.add_typer(broker.app, name="broker")
+exporter.register(app)
 app.add_typer(archive.app, name="archive")
 app.add_typer(alert.app, name="alert")
 data.register(app)

@@ -65,6 +65,12 @@ class Environment(BaseSettings):
     log: Literal["pretty", "json"] = "pretty"
     demo_exit: bool = Field(False, validation_alias=AliasChoices("demo_exit", "DEMO_EXIT", "LUMEN_DEMO_EXIT"))
     flower_port: int | None = Field(None, ge=1, le=65535)
+    exporter_port: int | None = Field(None, ge=0, le=65535)
+    exporter_token: SecretStr | None = Field(None, min_length=16)
+    textfile_dir: Path | None = None
+    pushgateway_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("pushgateway_url", "PUSHGATEWAY_URL", "LUMEN_PUSHGATEWAY_URL")
+    )
     lease_s: float = Field(10.0, ge=2, le=600)
     alert_url: SecretStr | None = None
     alert_secret: SecretStr | None = None

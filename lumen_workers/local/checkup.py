@@ -28,7 +28,14 @@ def checkup() -> Sequence[Finding]:
             broker_url=settings.env.broker_url,
             broker_tls=lambda: settings.broker_tls,
             store=lambda: _look(settings),
-            ports={"LUMEN_FLOWER_PORT": port} if (port := settings.env.flower_port) else {},
+            ports={
+                name: port
+                for name, port in (
+                    ("LUMEN_FLOWER_PORT", settings.env.flower_port),
+                    ("LUMEN_EXPORTER_PORT", settings.env.exporter_port),
+                )
+                if port
+            },
             zones=(settings.zone.key,),
             fonts=FONTS,
         ),

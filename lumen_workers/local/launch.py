@@ -55,8 +55,15 @@ def assembled(
         if isinstance(broker, ExternalBroker):
             broker.check()
         port = choose_port(flower_port or settings.env.flower_port, "--flower-port or LUMEN_FLOWER_PORT")
+        metrics = choose_port(settings.env.exporter_port, "LUMEN_EXPORTER_PORT")
         specs = system_specs(
-            home=home, regions=regions, broker=broker, env=environment(settings), flower_port=port, jobs=jobs
+            home=home,
+            regions=regions,
+            broker=broker,
+            env=environment(settings),
+            flower_port=port,
+            exporter_port=metrics,
+            jobs=jobs,
         )
 
         def make(
@@ -65,7 +72,7 @@ def assembled(
             return Supervisor(
                 specs,
                 home=home,
-                urls=system_urls(broker, port),
+                urls=system_urls(broker, port, metrics),
                 duration_s=duration_s,
                 stream=None if quiet else sys.stdout,
                 colour=sys.stdout.isatty(),

@@ -1,4 +1,4 @@
-"""The processes of ``lumen run``: a broker, and for each region a sampler, a jobs worker and a beat; one Flower."""
+"""The processes of ``lumen run``: a broker, each region's sampler, jobs worker and beat, Flower, the exporter."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 
 from lumen_workers.local.broker import Broker, EmbeddedBroker
 from lumen_workers.local.ports import LOOPBACK
-from lumen_workers.local.process import ProcessSpec, StopStep
+from lumen_workers.local.process import USAGE_CODES, ProcessSpec, StopStep
 
 # SIGINT tells a worker to finish what it has begun and to hand nothing over: everything stops here.
 _WORKER_STOP: Final[Sequence[StopStep]] = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
 _JOBS_NICE: Final = 10
 _FLOWER_TASKS: Final = 2000
 
-_FLOWER_DELAY_S: Final = 10.0
+_WATCHER_DELAY_S: Final = 10.0
 """Flower asks the workers for their queues once, at its start; and their own start needs the processor."""
 
 # Libraries that start a thread for each core at import would disturb the sampler's deadlines.
@@ -34,13 +34,15 @@ def system_specs(
     broker: Broker,
     env: Mapping[str, str],
     flower_port: int | None,
+    exporter_port: int | None = None,
     jobs: int = 1,
     loglevel: str = "INFO",
 ) -> list[ProcessSpec]:
     """What to run for ``regions``, in the order of starting.
 
     ``env`` is added to every process's environment, and must carry whatever settings do not come from the supervisor's
-    own. ``flower_port`` None: no Flower. ``jobs`` is how many jobs a region runs at once (1 or more).
+    own. ``flower_port`` None: no Flower; ``exporter_port`` None: no exporter. ``jobs`` is how many jobs a region runs
+    at once (1 or more).
     """
     common = {
         **_ONE_THREAD,
@@ -81,30 +83,39 @@ def system_specs(
                 after=after,
             )
         )
+
+    def watcher(name: str, argv: Sequence[str], fatal: frozenset[int]) -> ProcessSpec:
+        """Something that looks on: the system does without it if it must."""
+        return ProcessSpec(
+            name=name,
+            argv=argv,
+            env={**common, "LUMEN_REGION": regions[0], "LUMEN_LANE": name},
+            after=after,
+            stop=((signal.SIGTERM, 5.0),),
+            stop_phase=2,
+            nice=_JOBS_NICE,
+            delay_s=_WATCHER_DELAY_S,
+            essential=False,
+            fatal_codes=fatal,
+        )
+
     if flower_port is not None:
         address = (f"--address={LOOPBACK}", f"--port={flower_port}")
-        specs.append(
-            ProcessSpec(
-                name="flower",
-                argv=_celery("flower", *address, f"--max_tasks={_FLOWER_TASKS}", "--logging=warning"),
-                env={**common, "LUMEN_REGION": regions[0], "LUMEN_LANE": "flower"},
-                after=after,
-                stop=((signal.SIGTERM, 5.0),),
-                stop_phase=2,
-                nice=_JOBS_NICE,
-                delay_s=_FLOWER_DELAY_S,
-                essential=False,
-                fatal_codes=frozenset({1, 2, 126, 127}),
-            )
-        )
+        argv = _celery("flower", *address, f"--max_tasks={_FLOWER_TASKS}", "--logging=warning")
+        specs.append(watcher("flower", argv, USAGE_CODES | {1}))
+    if exporter_port is not None:
+        argv = (sys.executable, "-m", "lumen_workers", "exporter", f"--host={LOOPBACK}", f"--port={exporter_port}")
+        specs.append(watcher("exporter", argv, USAGE_CODES))
     return specs
 
 
-def system_urls(broker: Broker, flower_port: int | None) -> dict[str, str]:
+def system_urls(broker: Broker, flower_port: int | None, exporter_port: int | None = None) -> dict[str, str]:
     """What to show, and to keep in the state file; no password in it."""
     urls = {"broker": broker.shown_url}
     if flower_port is not None:
         urls["flower"] = f"http://{LOOPBACK}:{flower_port}"
+    if exporter_port is not None:
+        urls["metrics"] = f"http://{LOOPBACK}:{exporter_port}/metrics"
     return urls
 
 

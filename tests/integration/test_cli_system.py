@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from support.metrics import get
 from support.processes import eventually, gone
 from support.servers import missing
 
@@ -92,6 +93,13 @@ def below(process: subprocess.Popen[str]) -> dict[int, str]:
     return {child.pid: " ".join(child.cmdline()) for child in children}
 
 
+def answers(url: str) -> bool:
+    try:
+        return get(url).status == 200
+    except OSError:
+        return False
+
+
 @pytest.mark.redis
 def test_a_running_system(home: Home) -> None:
     system = home.system()
@@ -101,7 +109,7 @@ def test_a_running_system(home: Home) -> None:
     assert running >= {"broker", f"{REGION}/sampler", f"{REGION}/jobs", f"{REGION}/beat"}
     assert {row["loop"] for row in status["loops"]} == {"main", "demo"}
     assert all(row["sampled_by"].startswith(f"{REGION}/") for row in status["loops"])
-    assert set(status["urls"]) == {"broker", "flower"}
+    assert set(status["urls"]) == {"broker", "flower", "metrics"}
 
     for words in (("run",), ("demo",)):
         code, out, err = home.call(*words)
@@ -113,6 +121,12 @@ def test_a_running_system(home: Home) -> None:
     assert code == 0
     assert json.loads(out)["status"] == "done"
     assert [line.split()[1] for line in err.splitlines()] == ["queued,", "build", "pdf", "freeze", "sign", "verify"]
+
+    eventually(lambda: answers(status["urls"]["metrics"]), STARTED_S)
+    metrics = get(status["urls"]["metrics"]).text
+    assert "lumen_broker_up 1.0" in metrics
+    assert f'lumen_queue_depth{{lane="jobs",region="{REGION}"}}' in metrics
+    assert 'lumen_phase_diff{loop="main"}' in metrics
 
     below_it = below(system)
     assert home.call("stop") == (0, f"stopped pid {system.pid}\n", "")

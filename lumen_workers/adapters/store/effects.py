@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lumen_workers.adapters.store import ledger
+from lumen_workers.adapters.store import history, ledger
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import effect_of, effect_values, event_columns, event_of, events_joined, within
 from lumen_workers.adapters.store.schema import effect_marks, effects, rule_applied, rule_events
@@ -65,6 +65,10 @@ class SqlEffects:
         statement = statement.order_by(rule_events.c.ts, rule_events.c.loop, rule_events.c.seq, effects.c.seq)
         with self._database.read() as connection:
             return [(event_of(row), effect_of(row)) for row in connection.execute(statement)]
+
+    def latest(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
+        """The newest computed effect of each rule of the loop that has one, by rule."""
+        return history.latest_effects(self._database, loop)
 
     def unspoken(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
         """Computed effects that findings have not looked at yet, in ledger order."""

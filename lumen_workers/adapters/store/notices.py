@@ -127,6 +127,13 @@ class SqlNotices:
         with self._database.read() as connection:
             return [_letter(row) for row in connection.execute(statement)][::-1]
 
+    def letter_counts(self) -> dict[str, int]:
+        """How many letters there are in each state."""
+        statement = sa.select(letters.c.state, sa.func.count()).group_by(letters.c.state)
+        with self._database.read() as connection:
+            rows = connection.execute(statement).all()
+        return {state.value: 0 for state in LetterState} | {state: int(number) for state, number in rows}
+
     def letter(self, letter_id: str) -> Letter:
         """One letter. Raises NotFound."""
         with self._database.read() as connection:

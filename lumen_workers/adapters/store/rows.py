@@ -17,7 +17,8 @@ Row = sa.Row[Any]
 
 def columns(record: type[Any], table: sa.Table, row: Row, *, leave_out: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The record's fields as the row has them under the columns of the same name."""
-    return {f.name: row._mapping[table.c[f.name]] for f in fields(record) if f.name not in leave_out}
+    values = row._mapping  # made anew at each look
+    return {f.name: values[table.c[f.name]] for f in fields(record) if f.name not in leave_out}
 
 
 def within(

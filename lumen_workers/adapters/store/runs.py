@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lumen_workers.adapters.store import counters
+from lumen_workers.adapters.store import counters, history
 from lumen_workers.adapters.store.audit import record
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.leases import hold
@@ -108,6 +108,19 @@ class SqlRuns:
             ripe = (runs.c.run_id == run_id) & (runs.c.not_before <= now) & (runs.c.status == RunStatus.QUEUED.value)
             values = {"not_before": None, "queued_at": now}
             return connection.execute(sa.update(runs).where(ripe).values(values)).rowcount > 0
+
+    def failed(self, since: datetime, limit: int) -> list[Run]:
+        """The newest failed runs that were queued since then, at most ``limit`` of them, oldest first."""
+        with self._database.read() as connection:
+            return _read(connection, history.failed_runs(connection, since, limit))
+
+    def last_ended(self, pipeline: str) -> datetime | None:
+        """When the newest run that has an end (done, superseded, failed) had it."""
+        return history.last_ended(self._database, pipeline)
+
+    def last_stages(self, pipeline: str, names: Sequence[str]) -> list[StageRun]:
+        """Of each named stage that has ever ended its row in the newest run where it has."""
+        return history.last_stages(self._database, pipeline, names)
 
     def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
         """queued or running → running, under the lease. Raises LeaseLost, also for a run that is final; NotFound."""

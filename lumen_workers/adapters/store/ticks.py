@@ -58,3 +58,10 @@ class SqlTicks:
             self._database.insert_new(connection, ticks, {"entry": entry, "region": region, "since": now})
             since: datetime = connection.execute(sa.select(ticks.c.since).where(mine)).scalar_one()
         return since
+
+    def known_since(self, entry: str) -> datetime | None:
+        """When the first region knew the entry; None: none does yet."""
+        with self._database.read() as connection:
+            statement = sa.select(sa.func.min(ticks.c.since)).where(ticks.c.entry == entry)
+            since: datetime | None = connection.execute(statement).scalar_one()
+        return since

@@ -46,6 +46,9 @@ class NoticeStore(Protocol):
     def letters(self, *, state: LetterState | None = None, limit: int | None = None) -> list[Letter]:
         """Letters, oldest first; ``limit``: only so many, the newest."""
 
+    def letter_counts(self) -> dict[str, int]:
+        """How many letters there are in each state."""
+
     def letter(self, letter_id: str) -> Letter:
         """One letter. Raises NotFound."""
 

@@ -118,6 +118,9 @@ class EffectStore(Protocol):
     ) -> list[tuple[RuleEvent, Effect]]:
         """Effects with their events, by the event's ``ts``, oldest first."""
 
+    def latest(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
+        """The newest computed effect of each rule of the loop that has one, by rule."""
+
     def unspoken(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
         """Computed effects that findings have not looked at yet."""
 
@@ -186,6 +189,9 @@ class TickStore(Protocol):
     def since(self, entry: str, region: str) -> datetime:
         """When this region first knew the entry; slots before it are not owed. Written at the first call."""
 
+    def known_since(self, entry: str) -> datetime | None:
+        """When the first region knew the entry; None: none does yet."""
+
 
 class RunStore(Protocol):
     """Seals, runs, stages and results."""
@@ -227,6 +233,15 @@ class RunStore(Protocol):
 
     def release(self, run_id: str) -> bool:
         """A queued run whose time has come waits no longer, from now on for a worker. False: it did not wait."""
+
+    def failed(self, since: datetime, limit: int) -> list[Run]:
+        """The newest failed runs that were queued since then, at most ``limit`` of them, oldest first."""
+
+    def last_ended(self, pipeline: str) -> datetime | None:
+        """When the newest run that has an end (done, superseded, failed) had it."""
+
+    def last_stages(self, pipeline: str, names: Sequence[str]) -> list[StageRun]:
+        """Of each named stage that has ever ended its row in the newest run where it has."""
 
     def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
         """queued or running → running, under the lease. Raises LeaseLost."""

@@ -13,18 +13,24 @@ from lumen_workers.local.system import system_specs, system_urls
 REGIONS = ("ap-northeast-2", "us-west-2")
 
 
-def build(tmp_path: Path, flower_port: int | None = 5555) -> dict[str, ProcessSpec]:
+def build(tmp_path: Path, flower_port: int | None = 5555, exporter_port: int | None = 9108) -> dict[str, ProcessSpec]:
     broker = EmbeddedBroker(program=Path("/bin/redis"), socket_path=tmp_path / "r.sock", data_dir=tmp_path / "redis")
     specs = system_specs(
-        home=tmp_path, regions=REGIONS, broker=broker, env={"LUMEN_LOCALE": "ko"}, flower_port=flower_port, jobs=2
+        home=tmp_path,
+        regions=REGIONS,
+        broker=broker,
+        env={"LUMEN_LOCALE": "ko"},
+        flower_port=flower_port,
+        exporter_port=exporter_port,
+        jobs=2,
     )
     return {spec.name: spec for spec in specs}
 
 
 def test_every_region_has_its_three_processes(tmp_path: Path) -> None:
     lanes = [f"{region}/{lane}" for region in REGIONS for lane in ("sampler", "jobs", "beat")]
-    assert list(build(tmp_path)) == ["broker", *lanes, "flower"]
-    assert list(build(tmp_path, flower_port=None)) == ["broker", *lanes]
+    assert list(build(tmp_path)) == ["broker", *lanes, "flower", "exporter"]
+    assert list(build(tmp_path, flower_port=None, exporter_port=None)) == ["broker", *lanes]
 
 
 def test_workers_listen_to_their_lane_only(tmp_path: Path) -> None:
@@ -77,7 +83,18 @@ def test_everything_waits_for_an_embedded_broker_only(tmp_path: Path) -> None:
     assert specs[0].env["LUMEN_BROKER_URL"] == "redis://:pw@example.org/0"
     with_flower = system_specs(home=tmp_path, regions=REGIONS, broker=external, env={}, flower_port=5555)
     assert not [spec.name for spec in with_flower if "pw@" in " ".join(spec.argv)]  # anybody may read a command line
-    assert system_urls(external, 5555) == {"broker": "redis://:***@example.org/0", "flower": "http://127.0.0.1:5555"}
+    assert system_urls(external, 5555, 9108) == {
+        "broker": "redis://:***@example.org/0",
+        "flower": "http://127.0.0.1:5555",
+        "metrics": "http://127.0.0.1:9108/metrics",
+    }
+
+
+def test_exporter_is_quiet_listens_on_loopback_and_may_fail(tmp_path: Path) -> None:
+    exporter = build(tmp_path)["exporter"]
+    assert list(exporter.argv[1:]) == ["-m", "lumen_workers", "exporter", "--host=127.0.0.1", "--port=9108"]
+    assert (exporter.nice, exporter.essential) == (10, False)
+    assert exporter.stop[0][0] is signal.SIGTERM
 
 
 def test_flower_listens_on_loopback_and_may_fail(tmp_path: Path) -> None:

@@ -78,10 +78,13 @@ def test_every_placeholder_stands_in_the_example(text: str) -> None:
         line.split("=", 1) for line in (COMPOSE / ".env.example").read_text("utf-8").splitlines() if "=" in line[:24]
     )
     example = {name: value for name, value in example.items() if re.fullmatch("[A-Z_]+", name)}
-    used = {match[1]: match[2] for match in VARIABLE.finditer(text)}
-    assert set(used) == set(example)
+    watch = (COMPOSE / "watch.yaml").read_text("utf-8")
+    used = {match[1]: match[2] for match in VARIABLE.finditer(text + watch)}
+    secret = {row["environment"] for row in yaml.safe_load(watch)["secrets"].values()}
+    assert set(used) | secret == set(example)
+    assert all(example[name] == "" for name in secret)
     for name, kind in used.items():
-        if "PASSWORD" in name:
+        if "PASSWORD" in name or "TOKEN" in name:
             # Without a password nothing starts, and none is committed.
             assert kind == ":?"
             assert example[name] == ""
@@ -135,3 +138,25 @@ def test_everything_that_the_image_copies_is_there() -> None:
             for name in line.split()[1:-1]:
                 assert (ROOT / name).exists(), name
                 assert name in allowed or any(Path(name).match(pattern) for pattern in allowed), name
+
+
+def test_what_watches_is_reached_from_this_machine_only() -> None:
+    watch = yaml.safe_load((COMPOSE / "watch.yaml").read_text("utf-8"))
+    services = watch["services"]
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert list(published) == ["grafana"]
+    assert all(port.startswith("127.0.0.1:") for port in published["grafana"])
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in watch["volumes"] or (COMPOSE / source).exists(), volume
+        assert set(service.get("secrets", [])) <= set(watch["secrets"])
+
+
+def test_the_exporters_container_asks_for_a_token() -> None:
+    exporter = yaml.safe_load((COMPOSE / "watch.yaml").read_text("utf-8"))["services"]["exporter"]
+    assert exporter["command"][-4:] == ["lumen", "exporter", "--host", "0.0.0.0"]
+    assert exporter["environment"]["LUMEN_EXPORTER_TOKEN"].startswith("${EXPORTER_TOKEN:?")
+    [job] = yaml.safe_load((COMPOSE / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    assert job["authorization"]["credentials_file"] == "/run/secrets/exporter_token"
+    assert job["static_configs"] == [{"targets": ["exporter:9108"]}]

@@ -1,0 +1,91 @@
+"""Short answers from a long history: each walks an index back from its newest end, however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from lumen_workers.adapters.store.engine import Database
+from lumen_workers.adapters.store.rows import Row, columns, effect_of, event_columns, event_of, events_joined
+from lumen_workers.adapters.store.schema import effects, rule_events, rule_values, runs, stages
+from lumen_workers.domain.records import Effect, EffectStatus, RuleEvent
+from lumen_workers.domain.runs import RunStatus, StageRun, StageStatus
+
+_ENDED = (RunStatus.DONE, RunStatus.SUPERSEDED, RunStatus.FAILED)
+
+
+def _of(pipeline: str) -> sa.ColumnElement[bool]:
+    """Runs of a pipeline, by an expression that no index serves.
+
+    SQLite would rather collect and sort all of a pipeline's rows than walk the index on ``queued_at`` to the first.
+    """
+    return sa.func.coalesce(runs.c.pipeline, "") == pipeline
+
+
+def _has_status(*wanted: RunStatus) -> sa.ColumnElement[bool]:
+    """The same for the status."""
+    return sa.func.coalesce(runs.c.status, "").in_([status.value for status in wanted])
+
+
+def last_ended(database: Database, pipeline: str) -> datetime | None:
+    """When the newest run that somebody ended, well or not, did so."""
+    statement = (
+        sa.select(runs.c.ended)
+        .where(_of(pipeline), _has_status(*_ENDED), runs.c.ended.is_not(None))
+        .order_by(runs.c.queued_at.desc())
+        .limit(1)
+    )
+    with database.read() as connection:
+        ended: datetime | None = connection.execute(statement).scalar()
+    return ended
+
+
+def last_stages(database: Database, pipeline: str, names: Sequence[str]) -> list[StageRun]:
+    """Of each named stage its row in the newest run where it has ended."""
+    found: list[Row] = []
+    with database.read() as connection:
+        for name in names:
+            its = (stages.c.run_id == runs.c.run_id) & (stages.c.name == name) & stages.c.ended.is_not(None)
+            newest = (
+                sa.select(runs.c.run_id)
+                .where(_of(pipeline), sa.exists().where(its))
+                .order_by(runs.c.queued_at.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+            statement = sa.select(stages).where(stages.c.run_id == newest, stages.c.name == name)
+            found += connection.execute(statement).all()
+    return [StageRun(**columns(StageRun, stages, row) | {"status": StageStatus(row.status)}) for row in found]
+
+
+def failed_runs(connection: sa.Connection, since: datetime, limit: int) -> sa.Select[Any]:
+    """The newest failed runs that were queued since then, oldest first."""
+    mine = (runs.c.queued_at >= since) & _has_status(RunStatus.FAILED)
+    newest = sa.select(runs.c.run_id).where(mine).order_by(runs.c.queued_at.desc()).limit(limit)
+    # Their ids as values: a join on the search itself would walk all stages there ever were.
+    found = connection.execute(newest).scalars().all()
+    return sa.select(runs).where(runs.c.run_id.in_(found)).order_by(runs.c.queued_at, runs.c.run_id)
+
+
+def latest_effects(database: Database, loop: str) -> list[tuple[RuleEvent, Effect]]:
+    """The newest computed effect of each rule of a loop that has one, by rule."""
+    found = []
+    with database.read() as connection:
+        changed = sa.select(rule_values.c.rule).where(rule_values.c.loop == loop).order_by(rule_values.c.rule)
+        for rule in connection.execute(changed).scalars().all():
+            statement = (
+                sa.select(*event_columns(), *effects.c)
+                .select_from(effects.join(events_joined(), rule_events.c.event_id == effects.c.event_id))
+                .where(
+                    effects.c.loop == loop,
+                    effects.c.status == EffectStatus.COMPUTED.value,
+                    rule_events.c.rule == rule,
+                )
+                .order_by(effects.c.seq.desc())
+                .limit(1)
+            )
+            found += [(event_of(row), effect_of(row)) for row in connection.execute(statement)]
+    return found

@@ -1,0 +1,49 @@
+"""The loops: their newest sample, and what the last change of each rule did (S03)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from prometheus_client.metrics_core import Metric
+
+from lumen_workers.domain.clock import US, to_us
+from lumen_workers.domain.ports import Store
+from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.observability.families import gauges
+from lumen_workers.observability.view import View
+
+FRESH_S: Final = 10.0
+"""An older sample says nothing of the present: its values are left out."""
+
+
+def signals(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
+    """Values of a fresh newest sample; its age, fresh or not."""
+    ages: dict[str, float] = {}
+    fresh: dict[str, list[float]] = {}
+    for loop in store.loops.rates():
+        newest = store.samples.tail(loop, 1)
+        if not len(newest):
+            continue
+        ages[loop] = (to_us(now) - int(newest.ts[0])) / US
+        if ages[loop] <= FRESH_S:
+            fresh[loop] = [float(value) for value in newest.values[0]]
+    for position, signal in enumerate(SIGNALS):
+        rows = (((loop,), values[position]) for loop, values in fresh.items())
+        yield from gauges(f"lumen_{signal}", f"{signal} of the newest sample, 0 to 1", ("loop",), rows)
+    about = "Seconds since the newest sample"
+    yield from gauges("lumen_sample_age_seconds", about, ("loop",), (((loop,), age) for loop, age in ages.items()))
+
+
+def deltas(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
+    """Changes of the signals' means at the last change of each rule that has a computed effect."""
+    found = [effect for loop in store.loops.rates() for effect in store.effects.latest(loop)]
+    for signal in SIGNALS:
+        rows = (
+            ((event.loop, event.rule), delta)
+            for event, effect in found
+            if (delta := effect.signals[signal].delta) is not None
+        )
+        about = f"Change of {signal} at the rule's last change"
+        yield from gauges(f"lumen_rule_last_{signal}_delta", about, ("loop", "rule"), rows)

@@ -1,0 +1,61 @@
+"""Signals, and what rule changes did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import store_records as records
+from support.contexts import World
+from support.metrics import told
+
+from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.records import EffectStatus
+from lumen_workers.domain.signals import SIGNALS
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.store.loops.register("main", 5, "host")
+    made.store.loops.register("still", 5, "host")
+    yield made
+    made.close()
+
+
+def test_a_fresh_sample_is_told_for_its_loop_only(world: World) -> None:
+    sample = records.block(to_us(world.store.now()) - 2_000_000, 1)
+    world.store.samples.add("main", sample)
+    found = told(world.store)
+    for position, signal in enumerate(SIGNALS):
+        assert found[f"lumen_{signal}"] == {("main",): sample.values[0][position]}
+    assert found["lumen_sample_age_seconds"] == {("main",): 2.0}
+
+
+def test_an_old_sample_says_nothing_but_its_age(world: World) -> None:
+    world.store.samples.add("main", records.block(to_us(world.store.now()) - 10_100_000, 1))
+    found = told(world.store)
+    assert not {f"lumen_{signal}" for signal in SIGNALS} & set(found)
+    assert found["lumen_sample_age_seconds"] == {("main",): 10.1}
+
+
+def test_the_last_computed_effect_of_each_rule(world: World) -> None:
+    events = [
+        records.event("one"),
+        records.event("two", new=0.25),
+        records.event("three", rule="risk_max"),
+        records.event("four", new=0.26),
+    ]
+    world.store.rules.insert(events)
+    changes = [{"phase_diff": 0.5}, {"phase_diff": -0.01}, {"phase_diff": 0.02}, {}]
+    for event, change in zip(events, changes, strict=True):
+        effect = records.effect(event)
+        signals = dict(effect.signals)
+        for name, delta in change.items():
+            signals[name] = type(signals[name])(pre=0.3, post=0.3 + delta, delta=delta)
+        status = EffectStatus.COMPUTED if change else EffectStatus.INSUFFICIENT
+        world.store.effects.add([records.effect(event, signals=signals, status=status)])
+    found = told(world.store)
+    assert found["lumen_rule_last_phase_diff_delta"] == {("main", "creative_min"): -0.01, ("main", "risk_max"): 0.02}
+    assert found["lumen_rule_last_risk_band_delta"] == {("main", "creative_min"): 0.2, ("main", "risk_max"): 0.2}

@@ -52,10 +52,11 @@ def stop() -> None:
 
 def status(as_json: Json = False) -> None:
     """What runs here, how fresh the loops are, the last runs, what is owed, the alarms."""
+    from lumen_workers.local.lanes import depths
     from lumen_workers.local.overview import overview
 
     with opened.store() as (settings, store):
-        view = overview(settings, store)
+        view = overview(settings, store, depths(settings, senders_clock=True))
     if as_json:
         echo_json(view)
         return
@@ -99,13 +100,14 @@ def _region(view: dict[str, Any]) -> tuple[object, ...]:
     """A region's line."""
     lanes = {lane["lane"]: lane for lane in view["lanes"]}
     depths = [lane["depth"] for lane in lanes.values() if lane["depth"] is not None]
+    oldest = max((lane["oldest_s"] for lane in lanes.values() if lane["depth"] and lane["oldest_s"]), default=None)
     last, failure = view["last_run"], view["last_failure"]
     return (
         view["region"],
         view["state"],
         *(_ago(lanes[name]["seen_s_ago"]) for name in ("sampler", "jobs", "beat")),
         _ago(view["fired_s_ago"]),
-        sum(depths) if depths else None,
+        f"{sum(depths)}{f', oldest {_ago(oldest)}' if oldest else ''}" if depths else None,
         last["run_id"] if last else None,
         f"{failure['run_id']} ({failure['error_class']})" if failure else None,
     )

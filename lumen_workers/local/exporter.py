@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 from lumen_workers import __version__, bootstrap
 from lumen_workers.config import Settings
 from lumen_workers.domain.errors import LumenError
 from lumen_workers.domain.ports import Store
+from lumen_workers.local.lanes import depths
 from lumen_workers.observability.collector import StoreCollector
 from lumen_workers.observability.push import push, write_textfile
 from lumen_workers.observability.server import Exporter
-from lumen_workers.observability.view import Depths, View
+from lumen_workers.observability.view import View
 from lumen_workers.pipelines.failures import CLASSES
 from lumen_workers.pipelines.tasks import PIPELINES
 from lumen_workers.schedule import entries
 
-if TYPE_CHECKING:
-    from lumen_workers.adapters.queue.waiting import WaitingLanes
-
 DEFAULT_PORT: Final = 9108
-LANES: Final = ("sampler", "jobs")
-_BROKER_TIMEOUT_S: Final = 2
 
 
 class Watched:
@@ -126,25 +121,5 @@ def view(settings: Settings) -> View:
         schedule=entries(settings),
         version=__version__,
         code_version=settings.env.pipeline_version or bootstrap.code_version(),
-        depths=_depths(settings),
+        depths=depths(settings),
     )
-
-
-def _depths(settings: Settings) -> Callable[[], Depths | None]:
-    """Asks the broker; Celery is imported once there is one."""
-
-    @functools.cache
-    def lanes() -> WaitingLanes:
-        from lumen_workers.adapters.queue.waiting import WaitingLanes
-
-        return WaitingLanes(connect, [(region, lane) for region in settings.regions for lane in LANES])
-
-    def connect() -> Any:
-        if settings.broker_url is None:
-            return None
-        from lumen_workers.worker.build import build_app
-
-        quick = {"socket_timeout": _BROKER_TIMEOUT_S, "socket_connect_timeout": _BROKER_TIMEOUT_S}
-        return build_app(settings).connection_for_read(transport_options=quick)
-
-    return lambda: lanes()() if settings.broker_url is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from lumen_workers.config import Settings
@@ -9,14 +10,15 @@ from lumen_workers.domain.clock import US, iso, to_us
 from lumen_workers.domain.notices import LetterState
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.regions import PAUSE
-from lumen_workers.local.regions import Depths, region_rows
+from lumen_workers.local.regions import region_rows
 from lumen_workers.local.state import read_state
 from lumen_workers.loop.claim import lease_name
+from lumen_workers.observability.view import Depths
 
 _FRESH_US: Final = 5 * US
 
 
-def overview(settings: Settings, store: Store, depths: Depths = dict) -> dict[str, Any]:
+def overview(settings: Settings, store: Store, depths: Callable[[], Depths | None] = dict) -> dict[str, Any]:
     """JSON values: the processes of this home, and from the store regions, loops, leases, last runs, owed rows, alarms.
 
     ``depths`` tells what waits in the lanes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,22 +11,19 @@ from lumen_workers.domain.clock import iso
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.regions import Pulse, drained
 from lumen_workers.domain.runs import Run, RunStatus, TickState
+from lumen_workers.local.lanes import LANES
+from lumen_workers.observability.view import Depths
 from lumen_workers.schedule import entries
 
-LANES = ("sampler", "jobs")
 
-Depths = Callable[[], Mapping[tuple[str, str], tuple[int, float | None]]]
-"""(region, lane) → messages that wait, and how long the oldest has (seconds); empty where the broker is away."""
-
-
-def region_rows(settings: Settings, store: Store, depths: Depths) -> list[dict[str, Any]]:
+def region_rows(settings: Settings, store: Store, depths: Callable[[], Depths | None]) -> list[dict[str, Any]]:
     """JSON values of each region: state, lanes, queues, beat's last firing, last run, last failure."""
     now = store.now()
     seen: dict[tuple[str, str], list[Pulse]] = {}
     for pulse in store.pulses.rows():
         seen.setdefault((pulse.region, pulse.lane), []).append(pulse)
     out = drained(store.switches.rows())
-    waiting = depths()
+    waiting = depths() or {}
     fired = _last_fired(settings, store)
     rows = []
     for region in settings.regions:

@@ -10,6 +10,7 @@ from celery.schedules import BaseSchedule, schedstate, schedule
 from celery.utils.log import get_logger
 from kombu.exceptions import ChannelError, OperationalError
 
+from lumen_workers.adapters.queue.celery import headers
 from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.engine.schedule import Entry
 
@@ -63,7 +64,7 @@ class LaneScheduler(Scheduler):  # type: ignore[misc]
             # Each firing has a trace of its own: in the message for its work, in the header for whoever watches.
             trace_id = new_trace_id()
             entry.kwargs = {"trace_id": trace_id}
-            entry.options = {**entry.options, "headers": {"lumen_trace_id": trace_id}}
+            entry.options = {**entry.options, "headers": headers(trace_id)}
             self.apply_async(entry, producer=producer, advance=False)
         except away as error:
             log.error("%s: not sent: %s", entry.name, error)

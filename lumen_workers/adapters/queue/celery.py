@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery import Celery
 from kombu.exceptions import ChannelError, EncodeError, OperationalError
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from lumen_workers.adapters.queue.waiting import SENT
+from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import LumenError, NetworkError, TokenExpired
+
+
+def headers(trace_id: str) -> dict[str, str]:
+    """What every message of ours says of itself to whoever watches."""
+    return {"lumen_trace_id": trace_id, SENT: iso(datetime.now(UTC))}
+
 
 REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
@@ -26,7 +35,7 @@ class CeleryDispatcher:
                 task,
                 kwargs={**payload, "trace_id": trace_id},
                 queue=f"{region}.{lane}",
-                headers={"lumen_trace_id": trace_id},
+                headers=headers(trace_id),
                 retry=True,
                 retry_policy={"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1},
             )

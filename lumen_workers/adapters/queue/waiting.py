@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
+
+SENT: Final = "lumen_sent"
+"""The header in which a sender notes when it sent, by its own clock: for people to look at; nothing rests on it."""
 
 WATCHED: Final = 500
 """How many of a lane's oldest messages are told apart."""
@@ -20,7 +25,8 @@ class WaitingLanes:
 
     A message says nothing of when it was sent, and another machine's clock could not be relied upon: how long it has
     waited is counted from when it was first seen here, by this process's own clock. So an age is right to the time
-    between two looks, and unknown at the first one. ``connect`` makes a connection that has not been opened.
+    between two looks, and unknown at the first one; with ``senders_clock`` it is then told by what the sender noted.
+    ``connect`` makes a connection that has not been opened.
     """
 
     def __init__(
@@ -28,10 +34,13 @@ class WaitingLanes:
         connect: Callable[[], Connection | None],
         lanes: Iterable[tuple[str, str]],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        senders_clock: bool = False,
     ) -> None:
         self._connect = connect
         self._lanes = tuple(lanes)
         self._monotonic = monotonic
+        self._senders_clock = senders_clock
         self._connection: Any = None  # kombu has half of its types
         self._client: Any = None
         self._seen: dict[tuple[str, str], dict[int, float]] = {}
@@ -81,4 +90,15 @@ class WaitingLanes:
         self._seen[lane] = {found: (before or {}).get(found, now) for found in ids}
         if not ids:
             return 0.0
-        return None if before is None else now - self._seen[lane][ids[-1]]
+        if before is None:
+            return _noted_age(waiting[-1]) if self._senders_clock else None
+        return now - self._seen[lane][ids[-1]]
+
+
+def _noted_age(message: bytes) -> float | None:
+    """Seconds since the sender noted that it sent the message; None where it noted nothing that can be read."""
+    try:
+        sent = datetime.fromisoformat(json.loads(message)["headers"][SENT])
+        return max(0.0, (datetime.now(UTC) - sent).total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None

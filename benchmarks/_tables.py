@@ -110,9 +110,42 @@ def effects(found: Mapping[str, Any]) -> str:
     return table(("samples stored", "1,000 effects", "memory", "mask loop", "its memory", "times faster"), rows)
 
 
+def failures(found: Mapping[str, Any]) -> str:
+    """What is done about each class of failures, and how well they are told apart."""
+    corpus, policies = found["corpus"], found["policies"]
+    done = [
+        (
+            f"`{name}`",
+            policy["reruns"],
+            ", ".join(f"{seconds:g} s" for seconds in policy["backoff_s"][: policy["reruns"]]) or "–",
+            policy["severity"] if policy["ticket"] else "–",
+            policy["budget"] if policy["reruns"] else "–",
+        )
+        for name, policy in policies.items()
+    ]
+    about = (
+        f"{corpus['cases']} failures of {corpus['errors']} exception classes, provoked in the real libraries against "
+        f"servers that refuse, hang up, are silent or full "
+        f"({', '.join(f'{group} {count}' for group, count in corpus['groups'].items())}). "
+        f"**{corpus['right']}** get the class that whoever knows the cause gives them; by the exception's name alone "
+        f"{corpus['right_by_name']} would. A verdict takes {found['verdict_us']:.0f} µs (median). "
+        f"Down: the true class; across: the verdict."
+    )
+    names = list(policies)
+    matrix = [
+        (f"`{truth}`", *(row[verdict] or "" for verdict in names), sum(row.values()))
+        for truth, row in corpus["matrix"].items()
+    ]
+    return (
+        f"{table(('class', 'reruns', 'after', 'then', 'reruns a day'), done)}\n\n{prose(about)}\n\n"
+        f"{table(('', *(f'`{name}`' for name in names), 'cases'), matrix)}"
+    )
+
+
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "day": day,
     "effects": effects,
+    "failures": failures,
     "sampler": sampler,
     "startup": startup,
     "store": store,

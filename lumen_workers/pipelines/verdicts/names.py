@@ -56,6 +56,11 @@ NAMES: Final[Mapping[str, str]] = _joined(
         _table("re", {"build": "error PatternError"}),
         _table("shutil", {"environment": "Error"}),
         _table("lumen_workers.archive.bundle", {"build": "BundleError"}),
+        _table("locale", {"environment": "Error"}),
+        _table("psutil", {"environment": "Error"}),
+        _table("cronsim.cronsim", {"build": "CronSimError"}),
+        _table("reportlab.platypus.doctemplate", {"build": "LayoutError"}),
+        _table("cryptography.hazmat.bindings._rust.x509", {"build": "VerificationError"}),
         _table("yaml.error", {"build": "YAMLError"}),
         _table("cryptography.exceptions", {"build": "InvalidSignature InvalidTag UnsupportedAlgorithm"}),
         _table(

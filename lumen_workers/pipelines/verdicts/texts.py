@@ -92,6 +92,8 @@ TEXTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ),
     ),
     ("build", ("unknown url type", "invalid data stream")),
+    # A server's socket that is not there says so too.
+    ("environment", ("no such file or directory",)),
 )
 """Class → phrases, in lower case; the first that stands in a message decides. What tells more comes first: a refused
 password and a full disk are reported over connections too."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from support.failures.peers import Peers
 
 from lumen_workers.pipelines.verdicts import judge
+from lumen_workers.pipelines.verdicts.rules import generic, name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +29,14 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What became of a case. ``error``: the qualified name of what was raised."""
+    """What became of a case. ``error``: the qualified name of what was raised; ``by_name``: the class that this name
+    alone, and those of its bases, would give it."""
 
     name: str
     error: str
     truth: str
     verdict: str
+    by_name: str
     rule: str
     retry_after_s: float | None
 
@@ -62,6 +65,7 @@ def run(one: Case, peers: Peers) -> Judged:
             error=f"{type(error).__module__}.{type(error).__qualname__}",
             truth=one.truth,
             verdict=verdict.error_class,
+            by_name=(name(error) or generic(error) or ("unknown", ""))[0],
             rule=verdict.rule,
             retry_after_s=verdict.retry_after_s,
         )

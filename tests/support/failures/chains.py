@@ -13,11 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
-import billiard
 import httpx
 import tenacity
 import typer
-from billiard.pool import soft_timeout_sighandler
+from billiard.pool import ApplyResult, Pool, soft_timeout_sighandler
 from support.failures.case import Case, case
 from support.failures.http import get
 from support.failures.peers import Peers
@@ -155,21 +154,11 @@ def _soft_limit(_: Peers) -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
-def _pool_of_billiard(work: Callable[[], object], **limits: float) -> Work:
-    def provoke(_: Peers) -> None:
-        with closing(billiard.get_context("spawn").Pool(1, **limits)) as pool:
-            try:
-                pool.apply_async(work).get(timeout=20)
-            finally:
-                pool.terminate()
-                pool.join()
-
-    return provoke
-
-
-def die() -> None:
-    """Runs in a child."""
-    signal.raise_signal(signal.SIGKILL)
+def _worker_lost(_: Peers) -> None:
+    """What the pool of a Celery worker does with a job whose process it has found dead."""
+    job = ApplyResult({}, None)
+    Pool.mark_as_worker_lost(None, job, -signal.SIGKILL)
+    job.get()
 
 
 def _no_database(peers: Peers) -> None:
@@ -245,7 +234,7 @@ CASES: list[Case] = [
         "says it in a cause", "network", 'cause: text "connection reset"', _wrapped(_says("connection reset by peer"))
     ),
     case("soft time limit", "unknown", "time limit", _soft_limit),
-    case("worker lost", "unknown", "cause: worker lost", _pool_of_billiard(die, lost_worker_timeout=0.1)),
+    case("worker lost", "unknown", "cause: worker lost", _worker_lost),
     case("ours: no database", "environment", "code environment", _no_database),
     case(
         "ours: store away",

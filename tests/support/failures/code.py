@@ -8,6 +8,7 @@ import decimal
 import enum
 import importlib
 import importlib.metadata
+import io
 import re
 import struct
 import uuid
@@ -21,6 +22,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from cronsim import CronSim
+from reportlab.platypus import SimpleDocTemplate, Table
 from support.failures.case import Case, case
 from support.failures.peers import Peers
 
@@ -87,6 +90,11 @@ SOURCES = {
     "StopIteration": ("next(iter(()))", "no rule"),
     "SystemExit": ("import sys; sys.exit(3)", "no rule"),
 }
+
+
+def _too_tall() -> None:
+    SimpleDocTemplate(io.BytesIO()).build([Table([["x"]], rowHeights=[1e4])])
+
 
 CASES: list[Case] = [
     *(
@@ -155,4 +163,8 @@ CASES: list[Case] = [
         "name alembic.util.exc.CommandError",
         _quietly(lambda: ScriptDirectory.from_config(Config())),
     ),
+    case(
+        "bad cron line", "build", "name cronsim.cronsim.CronSimError", _quietly(lambda: CronSim("x", datetime.now(UTC)))
+    ),
+    case("PDF too tall", "build", "name reportlab.platypus.doctemplate.LayoutError", _quietly(_too_tall)),
 ]

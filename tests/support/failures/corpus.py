@@ -35,6 +35,7 @@ def report(found: Iterable[Judged]) -> dict[str, Any]:
     return {
         "cases": len(rows),
         "right": sum(row.truth == row.verdict for row in rows),
+        "right_by_name": sum(row.truth == row.by_name for row in rows),
         "errors": len({row.error for row in rows}),
         "groups": {group: sum(one.name in names for one in cases) for group, cases in GROUPS.items()},
         "matrix": {truth: {verdict: matrix[truth, verdict] for verdict in CLASSES} for truth in CLASSES},
@@ -44,6 +45,7 @@ def report(found: Iterable[Judged]) -> dict[str, Any]:
 
 def _kind(rule: str) -> str:
     """``errno`` of ``cause: errno ENOSPC``."""
-    words = rule.replace("cause: ", "").replace("member: ", "").split()
+    rule = rule.replace("cause: ", "").replace("member: ", "")
+    words = rule.split()
     kinds = {"HTTP": "HTTP status", "SMTP": "SMTP code", "SQLite": "SQLite code", "botocore": "botocore code"}
     return kinds.get(words[0], rule if words[0] in ("no", "time", "worker") else words[0])

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.x509.verification import PolicyBuilder, Store
 from support.failures.case import Case, case
 from support.failures.peers import Peers
 
@@ -84,6 +85,11 @@ def _bad_signature() -> None:
 def _bad_tag() -> None:
     key = AESGCM(bytes(32))
     key.decrypt(bytes(12), _flipped(key.encrypt(bytes(12), b"bundle", None), 0), None)
+
+
+def _untrusted(peers: Peers) -> None:
+    root, other = (x509.load_pem_x509_certificate(peers.certificates.issued(kind)) for kind in ("root", "self_signed"))
+    PolicyBuilder().store(Store([root])).build_client_verifier().verify(other, [])
 
 
 def _wrong_passphrase() -> None:
@@ -168,6 +174,7 @@ CASES: list[Case] = [
     case("bz2", "build", 'text "invalid data stream"', _of(lambda: bz2.decompress(b"no bz2"))),
     case("signature", "build", "name cryptography.exceptions.InvalidSignature", _of(_bad_signature)),
     case("AES-GCM tag", "build", "name cryptography.exceptions.InvalidTag", _of(_bad_tag)),
+    case("chain of certificates", "build", "name cryptography.*.VerificationError", _untrusted),
     case("PEM", "build", "name builtins.ValueError", _of(lambda: serialization.load_pem_private_key(b"no pem", None))),
     case("certificate", "build", "name builtins.ValueError", _of(lambda: x509.load_pem_x509_certificate(b"no pem"))),
     case("passphrase", "build", "name builtins.ValueError", _of(_wrong_passphrase)),

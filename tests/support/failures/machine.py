@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import fcntl
+import locale
 import mmap
 import os
 import resource
@@ -17,6 +18,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 from support.failures.case import Case, case
 from support.failures.peers import Peers
 
@@ -63,7 +65,8 @@ def _not_owner(_: Peers) -> None:
         os.chown("/tmp", 0, 0)
 
 
-def _too_many_files(_: Peers) -> None:
+def open_too_many() -> None:
+    """Runs in a child: a poll in another thread would fail too."""
     # Free numbers below the limit would still be given out.
     with _limit(resource.RLIMIT_NOFILE, 0):
         os.open("/dev/null", os.O_RDONLY)
@@ -116,6 +119,12 @@ def _ended(_: Peers) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     os.kill(process.pid, 0)
+
+
+def _process_gone(_: Peers) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    psutil.Process(process.pid)
 
 
 def _copy_onto_itself(peers: Peers) -> None:
@@ -191,7 +200,7 @@ CASES: list[Case] = [
     case("folder is there", "environment", "errno EEXIST", _exists),
     case("folder not empty", "environment", "errno ENOTEMPTY", _not_empty),
     case("across file systems", "environment", "errno EXDEV", _across),
-    case("too many open files", "environment", "errno EMFILE", _too_many_files),
+    case("too many open files", "environment", "errno EMFILE", lambda _: _pool(open_too_many)),
     case("file too large", "environment", "errno EFBIG", _file_too_large),
     case("no memory to map", "environment", "errno ENOMEM", lambda _: mmap.mmap(-1, 1 << 47)),
     case("no memory", "environment", "name builtins.MemoryError", lambda _: bytearray(1 << 62)),
@@ -229,4 +238,12 @@ CASES: list[Case] = [
         lambda _: subprocess.run(["sleep", "5"], timeout=0.05),
     ),
     case("process pool broken", "unknown", "worker lost", lambda _: _pool(die)),
+    case(
+        "tar: no such file",
+        "environment",
+        'text "no such file or directory"',
+        partial(_sh, "LC_ALL=C tar xf /nowhere/x.tar"),
+    ),
+    case("psutil no such process", "environment", "name psutil.NoSuchProcess (psutil.Error)", _process_gone),
+    case("locale not there", "environment", "name locale.Error", lambda _: locale.setlocale(locale.LC_ALL, "xx_YY")),
 ]

@@ -48,6 +48,10 @@ class Certificates:
         )
         return context
 
+    def issued(self, kind: str) -> bytes:
+        """The certificate of that kind, or the authority's own (``root``), in PEM form."""
+        return (self.root if kind == "root" else self._pem(kind)).read_bytes()
+
     def _pem(self, kind: str) -> Path:
         path = self._folder / f"{kind}.pem"
         if not path.exists():

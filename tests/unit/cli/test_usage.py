@@ -217,7 +217,7 @@ def test_an_error_that_is_not_ours_has_its_class_and_says_how_to_learn_more(
 
     monkeypatch.setattr("lumen_workers.local.overview.overview", broken)
     answer = lumen("status")
-    assert (answer.code, answer.err) == (9, "lumen: ZeroDivisionError: oh; more with --debug\n")
+    assert (answer.code, answer.err) == (7, "lumen: ZeroDivisionError: oh; more with --debug\n")
 
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28), "/some/file")

@@ -16,7 +16,7 @@ from lumen_workers.archive.faults import Reason
 from lumen_workers.cli.main import app
 from lumen_workers.config.settings import Environment
 from lumen_workers.domain.errors import LumenError
-from lumen_workers.pipelines.failures import EXIT_CODES
+from lumen_workers.pipelines.failures import EXIT_CODES, POLICIES
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,6 +98,26 @@ def test_every_exit_code_is_documented() -> None:
 
     documented = {int(number) for number in re.findall(r"^\| (\d+) \|", OPERATIONS.read_text("utf-8"), re.M)}
     assert documented == {0} | codes(LumenError) | set(EXIT_CODES.values())
+
+
+def test_every_failure_class_has_its_policy_and_its_section() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    shown = {}
+    for line in text[text.index("<!-- figures:failures -->") :].splitlines():
+        if match := re.match(r"\| `(\w+)` \| (\d+) \| (.*?) \| (\w+) \| (.*?) \|$", line):
+            shown[match[1]] = match.groups()[1:]
+    assert shown == {
+        name: (
+            str(policy.reruns),
+            ", ".join(f"{seconds:g} s" for seconds in policy.backoff_s[: policy.reruns]) or "–",
+            policy.severity.value,
+            str(policy.budget) if policy.reruns else "–",
+        )
+        for name, policy in POLICIES.items()
+    }
+    for name in POLICIES:
+        section = text.split(f"\n### {name}\n")[1].split("\n## ")[0].split("\n### ")[0]
+        assert [f"\n{word}: " in section for word in ("Means", "Lumen", "You")] == [True] * 3, name
 
 
 def test_every_reason_for_refusing_a_snapshot_is_documented() -> None:

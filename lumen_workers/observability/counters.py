@@ -40,6 +40,7 @@ ABOUT: Final = {
     "lumen_alarms_total": "Alarms that were raised",
     "lumen_sends_total": "What was told to people, by how it ended",
     "lumen_messages_refused_total": "Messages that were refused",
+    "lumen_messages_fenced_total": "Messages that came to work that was done, or in other hands",
 }
 
 

@@ -9,15 +9,12 @@ from typing import Final
 from prometheus_client.metrics_core import Metric
 
 from lumen_workers.domain.ports import Store
-from lumen_workers.domain.regions import PAUSE, drain_switch
+from lumen_workers.domain.regions import PAUSE, SUPPRESS, drain_switch
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.view import View
 
 SILENT_AFTER: Final = timedelta(seconds=30)
 """A region whose jobs lane has given no sign of life for so long is not up."""
-
-SUPPRESS: Final = "suppress"
-"""The switch that keeps alerts quiet."""
 
 
 def regions(store: Store, view: View, now: datetime) -> Iterator[Metric]:

@@ -48,7 +48,7 @@ class WaitingLanes:
     def __call__(self) -> Mapping[tuple[str, str], tuple[int, float | None]] | None:
         """(region, lane) → messages that wait, and the oldest one's age in seconds; None: the broker does not answer.
 
-        A lane that this user of the broker may not read is left out.
+        An age that this user of the broker may not ask for (LRANGE) is None; a lane that it may not count is left out.
         """
         try:
             answers = iter(self._ask())
@@ -58,8 +58,8 @@ class WaitingLanes:
         now = self._monotonic()
         found = {}
         for lane, depth, oldest in zip(self._lanes, answers, answers, strict=True):
-            if isinstance(depth, int) and isinstance(oldest, list):
-                found[lane] = depth, self._age(lane, oldest, now)
+            if isinstance(depth, int):
+                found[lane] = depth, self._age(lane, oldest, now) if isinstance(oldest, list) else None
         return found
 
     def close(self) -> None:

@@ -132,7 +132,9 @@ def test_prometheus_sees_what_the_store_has(tmp_path: Path, home: Path, start: S
 
     def ready() -> bool:
         try:
-            return bool(query('ALERTS{alertname="LumenIntegrityMismatch", alertstate="firing"}'))
+            return get(f"http://{api}/-/ready").status == 200 and bool(
+                query('ALERTS{alertname="LumenIntegrityMismatch", alertstate="firing"}')
+            )
         except OSError:
             return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from celery import Celery
 from kombu.connection import Connection
@@ -15,8 +17,8 @@ pytestmark = pytest.mark.redis
 LANES = [("a", "jobs"), ("a", "sampler")]
 
 
-def connection(broker: RedisServer) -> Connection:
-    return Connection(broker.url)  # type: ignore[no-untyped-call]
+def connection(broker: RedisServer, url: str | None = None) -> Connection:
+    return Connection(url or broker.url)  # type: ignore[no-untyped-call]
 
 
 def test_depth_and_age_of_each_lane(broker: RedisServer) -> None:
@@ -55,10 +57,24 @@ def test_a_broker_that_goes_and_comes_back(broker: RedisServer) -> None:
     lanes.close()
 
 
-def test_no_broker_at_all_and_a_lane_that_may_not_be_read(broker: RedisServer) -> None:
+def test_no_broker_at_all_and_a_lane_that_is_none(broker: RedisServer) -> None:
     assert WaitingLanes(lambda: None, LANES)() is None
     broker.client.set("a.jobs", "not a list")
     lanes = WaitingLanes(lambda: connection(broker), LANES)
     assert lanes() == {("a", "sampler"): (0, 0.0)}
     lanes.close()
     broker.client.flushall()
+
+
+WATCHER = ("on", ">a-password", "resetkeys", "-@all", "+ping", "+select", "+client|setname", "~*.jobs", "~*.sampler")
+
+
+@pytest.mark.parametrize(("more", "age"), [(("+llen", "+lrange"), 0.0), (("+llen",), None)])
+def test_a_user_that_may_only_look(broker: RedisServer, more: tuple[str, ...], age: float | None) -> None:
+    command: Any = broker.client.execute_command
+    command("ACL", "SETUSER", "exporter", "reset", *WATCHER, *more)
+    url = broker.url.replace("redis+socket://", "redis+socket://exporter:a-password@")
+    lanes = WaitingLanes(lambda: connection(broker, url), LANES)
+    assert lanes() == dict.fromkeys(LANES, (0, age))
+    lanes.close()
+    command("ACL", "DELUSER", "exporter")

@@ -19,10 +19,9 @@ from typer.main import get_command
 
 from lumen_workers.cli.main import app
 from lumen_workers.domain.clock import to_us
-from lumen_workers.domain.errors import ExternalApiError, NetworkError
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.observability.counters import ABOUT
-from lumen_workers.pipelines.failures import CLASSES
+from lumen_workers.pipelines.failures import CLASSES, POLICIES
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = ROOT / "compose"
@@ -127,10 +126,9 @@ def test_every_class_has_its_part_of_the_runbook() -> None:
 
 
 def test_classes_that_are_tried_again_are_told_when_no_rerun_is_left() -> None:
-    transient = {error.code for error in (NetworkError, ExternalApiError)}
+    again = {name for name, policy in POLICIES.items() if policy.reruns}
     named = re.findall(r'error_class(!~|=~)"([^"]+)"', ALERTS["LumenStageFailed"]["expr"])
-    assert {sign: set(classes.split("|")) for sign, classes in named} == {"!~": transient, "=~": transient}
-    assert transient == {"network", "external_api"} <= set(CLASSES)
+    assert {sign: set(classes.split("|")) for sign, classes in named} == {"!~": again, "=~": again}
 
 
 def test_commands_that_alerts_name_exist() -> None:

@@ -15,6 +15,9 @@ REPEATED_WITHIN = timedelta(hours=6)
 REPEATED = 2
 """So many failures of one region within that time are a ticket of their own."""
 
+_LOOKED_AT = 200
+"""Letters among which one that was written before is looked for: they are about one failure, so they are neighbours."""
+
 
 def give_up(ctx: Context, run: Run, stage: str) -> None:
     """A failed run is not tried again: its letter, its ticket and, if its region fails repeatedly, the region's."""
@@ -76,7 +79,7 @@ def close(ctx: Context, run: Run) -> None:
 def _write_letter(ctx: Context, run: Run, stage: str) -> None:
     """Keep the message, once: to replay it is to ask for another attempt, from the failed stage on."""
     task = f"lumen.{run.pipeline}.{stage}"
-    kept = ctx.store.notices.letters(state=LetterState.KEPT)
+    kept = ctx.store.notices.letters(state=LetterState.KEPT, limit=_LOOKED_AT)
     if any(letter.task == task and letter.trace_id == run.trace_id and run.run_id in letter.payload for letter in kept):
         return
     payload = json.dumps({"kwargs": {"run_id": run.run_id, "attempt": run.attempt, "trace_id": run.trace_id}})

@@ -59,7 +59,7 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
             for row in store.owed.rows(unsettled=True)
         ],
         "in_doubt": store.sends.counts()["in_doubt"],
-        "letters": len(store.notices.letters(state=LetterState.KEPT)),
+        "letters": store.notices.letter_counts()[LetterState.KEPT],
         "alarms": [
             {"kind": a.kind, "severity": a.severity.value, "since": iso(a.ts), "detail": a.detail}
             for a in store.notices.alarms(standing=True)

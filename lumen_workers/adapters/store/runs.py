@@ -322,9 +322,11 @@ def _same(connection: sa.Connection, run: Run) -> Run | None:
 
 
 def _is_first(connection: sa.Connection, result: Result) -> bool:
-    """Whether this is the day's only result so far."""
+    """Whether this is the first result of the day as it was after its end."""
+    whole = {s.revision for s in read_seals(connection, result.pipeline, result.day) if not s.provisional}
     mine = (results.c.pipeline == result.pipeline) & (results.c.day == result.day)
-    return connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one() == 1
+    have = set(connection.execute(sa.select(results.c.revision).where(mine)).scalars())
+    return whole & have == {result.revision}
 
 
 def _require_open(run: Run) -> None:

@@ -165,3 +165,26 @@ def test_a_failure_is_kept_and_ends_the_run(store: SqlStore) -> None:
     assert store.runs.fail(made.run_id, None, verdict=verdict("other"), error="other") == failed
     queued = store.runs.create(run("b"), "a/host/1")
     assert store.runs.fail(queued.run_id, None, verdict=verdict("usage"), error="bad day").status is RunStatus.FAILED
+
+
+def test_a_day_is_counted_once_with_its_first_whole_result(store: SqlStore) -> None:
+    def counted() -> list[int]:
+        return [tally.value for tally in store.tallies.rows("lumen_days_success_total")]
+
+    def finish(region: str, revision: int) -> None:
+        made = store.runs.create(replace(run(region, revision), revision=revision), f"{region}/h/1")
+        lease = store.leases.acquire(f"{region}{revision}", f"{region}/h/1", MINUTE)
+        assert lease is not None
+        store.runs.start(made.run_id, region, lease)
+        store.runs.finish(made.run_id, lease, digest=f"d{revision}")
+
+    store.runs.seal(replace(seal(), cutoff=seal().end - MINUTE))
+    finish("a", 1)
+    assert counted() == [], "the day had not ended"
+    for revision in (2, 3):
+        store.runs.seal(replace(seal(), revision=revision))
+    finish("a", 2)
+    finish("b", 2)
+    finish("a", 3)
+    assert counted() == [1]
+    assert sum(t.value for t in store.tallies.rows("lumen_runs_success_total")) == 4

@@ -191,6 +191,18 @@ def test_flower_sees_the_worker_and_its_tasks(running: System) -> None:
     running.call("lumen.reconcile")
     eventually(lambda: [task for task in (get("/api/tasks") or {}).values() if task["state"] == "SUCCESS"])
     assert "lumen.reconcile" in {task["name"] for task in get("/api/tasks").values()}
+    # What our own commands send is shown with its arguments, which are ids and days, and with its region.
+    trace = json.loads(running.lumen("enqueue", "effects", "--json").stdout)["trace_id"]
+    found: list[dict[str, Any]] = []
+
+    def seen() -> bool:
+        found[:] = [task for task in (get("/api/tasks") or {}).values() if trace in (task["kwargs"] or "")]
+        return bool(found) and found[0]["state"] == "SUCCESS"
+
+    eventually(seen)
+    [task] = found
+    assert (task["name"], task["args"], task["kwargs"]) == ("lumen.effects", "()", f"{{'trace_id': '{trace}'}}")
+    assert (task["worker"], task["routing_key"]) == (name, JOBS)
 
 
 def test_a_task_is_one_line_with_region_lane_and_trace(running: System) -> None:

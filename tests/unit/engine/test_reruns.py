@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from support.contexts import A, B, Steps, World
 
 from lumen_workers.domain.errors import ExternalApiError, LumenError, NetworkError
@@ -147,6 +148,19 @@ def test_asking_by_hand_begins_a_new_count(world: World, steps: Steps) -> None:
         turn(world, steps, policies=policies)
         assert len(attempts(world)) == expected
     assert attempts(world)[-1].status is RunStatus.DONE
+
+
+def test_a_stage_that_is_interrupted_for_its_time_is_tried_once_more(world: World, steps: Steps) -> None:
+    steps.hooks["build"] = fails(lambda: SoftTimeLimitExceeded(), 9)
+    start(world.context(), steps.pipeline, DAY, TRACE)
+    for _ in range(3):
+        with suppress(SoftTimeLimitExceeded):
+            turn(world, steps)
+        world.clock.advance(45)
+        look(world, steps)
+    runs = attempts(world)
+    assert [(run.status, run.error_class) for run in runs] == [(RunStatus.FAILED, "unknown")] * 2
+    assert runs[0].error_rule == "time limit"
 
 
 def test_a_classs_budget_ends_its_reruns_everywhere(world: World, steps: Steps) -> None:

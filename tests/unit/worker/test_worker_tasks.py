@@ -9,14 +9,18 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from celery import Celery
 
 from lumen_workers.adapters.store import SqlStore, open_store
+from lumen_workers.config import load
 from lumen_workers.domain.errors import LeaseLost, NetworkError, UsageError
 from lumen_workers.engine.context import Context
+from lumen_workers.engine.declare import GRACE_S
+from lumen_workers.pipelines.daily import DAILY_PIPELINE
 from lumen_workers.pipelines.tasks import TASKS, Message, Task
 from lumen_workers.worker.letters import contents, refuse
 from lumen_workers.worker.logs import Line, set_up, trace
-from lumen_workers.worker.tasks import perform
+from lumen_workers.worker.tasks import perform, register
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -133,3 +137,14 @@ def test_what_celery_says_of_each_message_shows_at_debug_only(level: int, shown:
         assert isinstance(logger.handlers[0].formatter, Line)
     finally:
         set_up(logging.Logger("other"), logging.DEBUG, "us-west-2", None)
+
+
+def test_each_stage_has_its_own_limits_and_a_burst_has_none() -> None:
+    app = Celery("test", set_as_current=False)
+    register(app, load())
+    for name, task in TASKS.items():
+        limits = (app.tasks[name].soft_time_limit, app.tasks[name].time_limit)
+        assert limits == ((None, None) if task.lane == "sampler" else (task.limit_s, task.limit_s + GRACE_S)), name
+    stages = {f"lumen.daily.{stage.name}": stage.limit_s for stage in DAILY_PIPELINE.stages}
+    assert {name: app.tasks[name].soft_time_limit for name in stages} == stages
+    assert len(set(stages.values())) > 1, "they differ, for their work does"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from lumen_workers.domain.errors import BuildError, LeaseLost, StoreUnavailable
@@ -47,13 +48,15 @@ def start(
     lane: str | None = None,
     cause: Cause = Cause.ASKED,
     follows: Run | None = None,
+    wait_s: float = 0.0,
 ) -> Run:
     """Seal the day if need be, write the run of ``region`` and queue its first stage in ``lane``.
 
     Both are this region unless given: the run of a region whose workers cannot goes into the lane of another.
 
     Asked for again while a run of the revision is open or done, it returns that run and queues nothing. ``follows``
-    is the attempt that was lost; what it has done here is not done again.
+    is the attempt that was lost; what it has done here is not done again. With ``wait_s`` it is the reconciler that
+    queues the first stage, so many seconds from now.
     """
     region = region or ctx.region
     mine = runs_of(ctx, pipeline.name, day, region)
@@ -65,6 +68,10 @@ def start(
     planned = attempt(
         ctx, seal, mine, region=region, lane=lane or ctx.region, trace_id=trace_id, cause=cause, follows=follows
     )
+    if wait_s > 0:
+        return ctx.store.runs.create(
+            replace(planned, not_before=planned.queued_at + timedelta(seconds=wait_s)), ctx.holder
+        )
     run = ctx.store.runs.create(planned, ctx.holder)
     send_next(ctx, pipeline, run)
     return run

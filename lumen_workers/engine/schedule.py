@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from cronsim import CronSim, CronSimError
 from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import ConfigError
 
-_KEYS = ("run", "every_s", "cron", "regions")
+_KEYS = ("run", "every_s", "cron", "regions", "spread_s")
 
 _CRON_TERM = r"(\*(/[1-9]\d*)?|\d+(-\d+(/[1-9]\d*)?)?)"
 _CRON_FIELD = re.compile(rf"{_CRON_TERM}(,{_CRON_TERM})*")
@@ -24,7 +25,10 @@ _CRON_FIELD = re.compile(rf"{_CRON_TERM}(,{_CRON_TERM})*")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One line of the schedule: exactly one of ``every_s`` (seconds) and ``cron`` (five fields, in ``zone``)."""
+    """One line of the schedule: exactly one of ``every_s`` (seconds) and ``cron`` (five fields, in ``zone``).
+
+    ``spread_s``: a pipeline's regions begin so many seconds apart at most, so that they do not all come at once.
+    """
 
     name: str
     run: str
@@ -32,6 +36,12 @@ class Entry:
     cron: str | None
     regions: tuple[str, ...]
     zone: ZoneInfo
+    spread_s: float = 0.0
+
+    def wait(self, region: str, slot: int) -> float:
+        """How many seconds after ``slot`` a region begins: 0 to ``spread_s``, the same however often it is asked."""
+        digest = hashlib.sha256(f"{self.name}/{region}/{slot}".encode()).digest()
+        return self.spread_s * int.from_bytes(digest[:8]) / 2**64
 
     def slot(self, now: datetime) -> int:
         """The last due instant at or before ``now``, in µs."""
@@ -88,6 +98,7 @@ def parse(
             cron=_cron(where, row["cron"], zone) if "cron" in row else None,
             regions=_regions(where, row.get("regions", "all"), regions),
             zone=zone,
+            spread_s=_spread(where, row),
         )
         _once(where, entries[name], entries)
     return entries
@@ -116,6 +127,15 @@ def _every(where: str, row: Mapping[str, Any]) -> float | None:
     value = row["every_s"]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 86_400:
         raise ConfigError(f"{where}: every_s is a number of seconds from 1 to 86400, not {value!r}")
+    return float(value)
+
+
+def _spread(where: str, row: Mapping[str, Any]) -> float:
+    value = row.get("spread_s", 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
+        raise ConfigError(f"{where}: spread_s is a number of seconds from 0 to 3600, not {value!r}")
+    if value and "cron" not in row:
+        raise ConfigError(f"{where}: spread_s goes with cron")
     return float(value)
 
 

@@ -53,7 +53,7 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
         return Fenced("this slot has run", Fence.SLOT_DONE)
     day = parse_day("yesterday", from_us(slot), ctx.zone)
     try:
-        outcome = start(ctx, pipeline, day, trace_id).run_id
+        outcome = start(ctx, pipeline, day, trace_id, wait_s=entry.wait(ctx.region, slot)).run_id
     except NetworkError:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.contexts import A, B, Steps, World
+from support.contexts import A, B, Steps, World, entries
 
 from lumen_workers.domain.errors import NetworkError
 from lumen_workers.domain.regions import drain_switch
@@ -301,6 +301,31 @@ def test_a_day_that_every_region_fails_calls_somebody_once_and_is_over_with_its_
     turn(world)
     standing = {a.kind for a in world.store.notices.alarms(standing=True)}
     assert "day_failed" not in standing
+
+
+def test_regions_begin_apart_and_each_at_the_same_moment_however_often_it_is_asked(world: World) -> None:
+    data = {
+        "daily": {"run": "daily", "cron": "5 9 * * *", "spread_s": 300},
+        "reconcile": {"run": "reconcile", "every_s": 5},
+    }
+    schedule = entries(world.regions, data=data)
+    world.clock.advance(22 * 3600)
+    starts = []
+    for region in (A, B, C):
+        ctx = world.context(region, schedule=schedule)
+        run_slot(ctx, STEPS.pipeline, TRACE)
+        run_slot(ctx, STEPS.pipeline, TRACE)
+        [run] = world.store.runs.rows(region=region)
+        assert run.not_before is not None
+        starts.append((run.not_before - world.clock.now()).total_seconds())
+    assert world.outbox.take() == [], "it is not their time yet"
+    assert len(set(starts)) == 3
+    assert all(0 <= wait <= 300 for wait in starts)
+    world.clock.advance(max(starts) + 1)
+    for region in (A, B, C):
+        alive(world, region)
+        reconcile(world.context(region, schedule=schedule), {"daily": STEPS.pipeline})
+    assert {(m.task, m.region) for m in world.outbox.take()} == {("lumen.daily.build", r) for r in (A, B, C)}
 
 
 def test_times_are_compared_in_store_time_only(world: World) -> None:

@@ -142,11 +142,25 @@ def failures(found: Mapping[str, Any]) -> str:
     )
 
 
+def scale(found: Mapping[str, Any]) -> str:
+    """A long history of many regions."""
+    kinds = {name: found[name] for name in ("sqlite", "postgresql") if found[name] is not None}
+    rows = next(iter(kinds.values()))["rows"]
+    about = (
+        f"{found['regions']} regions and {found['days']} days in the store: {rows['runs']:,} runs, {rows['stages']:,} "
+        f"stages. The middle one of {found['rounds']}:"
+    )
+    names = {"a scrape": "scrape_ms", "what `lumen status` shows": "status_ms", "a reconciler's tick": "reconcile_ms"}
+    lines = [(text, *(f"{kind[name]:.0f} ms" for kind in kinds.values())) for text, name in names.items()]
+    return f"{prose(about)}\n\n{table(('', *kinds), lines)}"
+
+
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "day": day,
     "effects": effects,
     "failures": failures,
     "sampler": sampler,
+    "scale": scale,
     "startup": startup,
     "store": store,
 }

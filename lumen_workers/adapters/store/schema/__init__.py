@@ -1,0 +1,56 @@
+"""The tables."""
+
+from lumen_workers.adapters.store.schema.base import Instant, metadata
+from lumen_workers.adapters.store.schema.loop import (
+    effect_marks,
+    effects,
+    loops,
+    progress,
+    quotes,
+    risks,
+    rule_applied,
+    rule_events,
+    rule_values,
+    samples,
+)
+from lumen_workers.adapters.store.schema.people import (
+    alarms,
+    audit,
+    audit_heads,
+    letters,
+    pulses,
+    sends,
+    switches,
+    tallies,
+)
+from lumen_workers.adapters.store.schema.work import leases, owed, results, runs, seals, stages, ticks
+
+__all__ = [
+    "Instant",
+    "alarms",
+    "audit",
+    "audit_heads",
+    "effect_marks",
+    "effects",
+    "leases",
+    "letters",
+    "loops",
+    "metadata",
+    "owed",
+    "progress",
+    "pulses",
+    "quotes",
+    "results",
+    "risks",
+    "rule_applied",
+    "rule_events",
+    "rule_values",
+    "runs",
+    "samples",
+    "seals",
+    "sends",
+    "stages",
+    "switches",
+    "tallies",
+    "ticks",
+]

@@ -80,10 +80,8 @@ def _left(store: Store, region: str) -> list[str]:
     from lumen_workers.loop.claim import Holder, lease_name
 
     runs = [r.run_id for r in store.runs.open() if r.lane_region == region and r.status is RunStatus.RUNNING]
-    now, prefix = store.now(), lease_name("")
-    held = [lease for lease in store.leases.all() if lease.name.startswith(prefix) and lease.expires > now]
-    loops = [lease.name for lease in held if Holder.place(lease.holder)[0] == region]
-    return runs + loops
+    loops = [lease.name for lease in store.leases.live() if Holder.place(lease.holder)[0] == region]
+    return runs + [name for name in loops if name.startswith(lease_name(""))]
 
 
 def _say(as_json: bool, name: str, *, on: bool, changed: bool, text: str) -> None:

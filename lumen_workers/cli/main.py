@@ -30,6 +30,7 @@ from lumen_workers.cli import (
     rules,
     runs,
     schedule,
+    status,
     system,
 )
 from lumen_workers.domain.errors import LumenError
@@ -44,6 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 system.register(app)
+status.register(app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(loop.app, name="loop")
 app.add_typer(effects.app, name="effects")

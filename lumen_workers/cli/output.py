@@ -32,8 +32,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) 
     from rich.text import Text
 
     out = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        out.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        out.add_column(column, overflow="fold", no_wrap=number == 0)  # the first one is what people copy
     count = 0
     for row in rows:
         out.add_row(*(Text(text(cell)) for cell in row))

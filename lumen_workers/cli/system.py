@@ -1,12 +1,11 @@
-"""`lumen run|stop|status|doctor|demo`: the system on this machine."""
+"""`lumen run|stop|doctor|demo`: the system on this machine."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lumen_workers.cli import open as opened
 from lumen_workers.cli.output import Json, echo_json, table
 
 Regions = Annotated[str | None, typer.Option("--regions", help="Regions to run here, with commas; all, unless given.")]
@@ -14,7 +13,7 @@ Regions = Annotated[str | None, typer.Option("--regions", help="Regions to run h
 
 def register(root: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, run, stop, status, doctor):
+    for command in (demo, run, stop, doctor):
         root.command()(command)
 
 
@@ -48,81 +47,6 @@ def stop() -> None:
     home = config.load().home
     stopped = end(home)
     typer.echo(f"stopped pid {stopped.pid}" if stopped else f"nothing runs for {home}")
-
-
-def status(as_json: Json = False) -> None:
-    """What runs here, how fresh the loops are, the last runs, what is owed, the alarms."""
-    from lumen_workers.local.lanes import depths
-    from lumen_workers.local.overview import overview
-
-    with opened.store() as (settings, store):
-        view = overview(settings, store, depths(settings, senders_clock=True))
-    if as_json:
-        echo_json(view)
-        return
-    state = f"running, pid {view['pid']}" if view["pid"] else "not running; `lumen run` starts it"
-    typer.echo(f"home {view['home']}: {state}")
-    for name, url in view["urls"].items():
-        typer.echo(f"  {name}: {url}")
-    parts = (
-        (("process", "pid", "status", "restarts"), [tuple(p.values()) for p in view["processes"]], ""),
-        (
-            ("region", "state", "sampler", "jobs", "beat", "fired", "waiting", "last run", "last failure"),
-            [_region(x) for x in view["regions"]],
-            "",
-        ),
-        (
-            ("loop", "Hz", "newest sample", "sampled by"),
-            [(x["loop"], x["rate_hz"], _ago(x["newest_s_ago"]), x["sampled_by"]) for x in view["loops"]],
-            "",
-        ),
-        (
-            ("run", "status", "winner"),
-            [(x["run_id"], x["status"], "winner" if x["winner"] else "") for x in view["runs"]],
-            "No runs yet.",
-        ),
-        (("owed", "key", "to be done by", "state"), [tuple(x.values()) for x in view["owed"]], ""),
-        (("alarm", "severity", "since", "detail"), [tuple(x.values()) for x in view["alarms"]], "No alarms."),
-    )
-    if view["paused"]:
-        typer.echo("automatic rule changes are paused; `lumen resume` ends that")
-    if view["letters"]:
-        typer.echo(f"{view['letters']} letters wait; `lumen letters list` shows them")
-    if view["in_doubt"]:
-        typer.echo(f"{view['in_doubt']} sends are in doubt; `lumen outbox list --state in_doubt` shows them")
-    for columns, rows, empty in parts:
-        if rows or empty:
-            typer.echo("")
-            table(columns, rows, empty)
-
-
-def _region(view: dict[str, Any]) -> tuple[object, ...]:
-    """A region's line."""
-    lanes = {lane["lane"]: lane for lane in view["lanes"]}
-    depths = [lane["depth"] for lane in lanes.values() if lane["depth"] is not None]
-    oldest = max((lane["oldest_s"] for lane in lanes.values() if lane["depth"] and lane["oldest_s"]), default=None)
-    last, failure = view["last_run"], view["last_failure"]
-    return (
-        view["region"],
-        view["state"],
-        *(_ago(lanes[name]["seen_s_ago"]) for name in ("sampler", "jobs", "beat")),
-        _ago(view["fired_s_ago"]),
-        f"{sum(depths)}{f', oldest {_ago(oldest)}' if oldest else ''}" if depths else None,
-        last["run_id"] if last else None,
-        f"{failure['run_id']} ({failure['error_class']})" if failure else None,
-    )
-
-
-def _ago(seconds: float | None) -> str:
-    """How long ago, in the unit that suits."""
-    if seconds is None:
-        return "none yet"
-    if seconds < -1:
-        return "in the future"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.1f} s ago"
 
 
 def doctor(as_json: Json = False) -> None:

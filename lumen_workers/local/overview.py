@@ -25,7 +25,7 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
     """
     state = read_state(settings.home)
     now = store.now()
-    leases = {lease.name: lease for lease in store.leases.all()}
+    leases = {lease.name: lease for lease in store.leases.live()}
     loops = []
     for name, rate in store.loops.rates().items():
         span, lease = store.samples.span(name), leases.get(lease_name(name))
@@ -36,7 +36,7 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
                 "loop": name,
                 "rate_hz": rate,
                 "newest_s_ago": round((to_us(now) - span[1]) / 1e6, 1) if span else None,
-                "sampled_by": lease.holder if fresh and lease and lease.expires > now else None,
+                "sampled_by": lease.holder if fresh and lease else None,
             }
         )
     return {
@@ -50,6 +50,15 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
         "regions": region_rows(settings, store, depths),
         "paused": any(switch.name == PAUSE for switch in store.switches.rows()),
         "loops": loops,
+        "leases": [
+            {
+                "lease": lease.name,
+                "holder": lease.holder,
+                "epoch": lease.epoch,
+                "ends_in_s": round((lease.expires - now).total_seconds(), 1),
+            }
+            for lease in leases.values()
+        ],
         "runs": [
             {"run_id": run.run_id, "status": run.status.value, "winner": run.winner}
             for run in store.runs.rows(limit=10)

@@ -52,6 +52,7 @@ def push(url: str, collector: Collector) -> str:
     try:
         push_to_gateway(gateway, job=JOB, registry=collector, timeout=_TIMEOUT_S, handler=handler)
     except HTTPError as error:
+        error.close()
         if error.code in (401, 403):
             raise TokenExpired(f"{gateway} refuses us ({error.code}); correct user and password in its URL") from None
         raise ExternalApiError(f"{gateway} answered {error.code} {error.reason}") from None

@@ -59,10 +59,11 @@ class SqlLeases:
             row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
         return None if row is None else _lease(row)
 
-    def all(self) -> list[Lease]:
-        """Every row, by name."""
+    def live(self) -> list[Lease]:
+        """Those that somebody holds now, by name. Of the others there is one for each day that was ever worked on."""
         with self._database.read() as connection:
-            return [_lease(row) for row in connection.execute(sa.select(leases).order_by(leases.c.name))]
+            held = (leases.c.expires > self._database.now(connection)) & (leases.c.holder != "")
+            return [_lease(row) for row in connection.execute(sa.select(leases).where(held).order_by(leases.c.name))]
 
 
 def hold(connection: sa.Connection, lease: Lease) -> None:

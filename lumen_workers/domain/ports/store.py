@@ -170,8 +170,8 @@ class LeaseStore(Protocol):
     def get(self, name: str) -> Lease | None:
         """The row as it stands, expired or not."""
 
-    def all(self) -> list[Lease]:
-        """Every row."""
+    def live(self) -> list[Lease]:
+        """Those that somebody holds now, by name. Of the others there is one for each day that was ever worked on."""
 
 
 class TickStore(Protocol):

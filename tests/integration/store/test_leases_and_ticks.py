@@ -30,7 +30,7 @@ def test_a_held_lease_is_nobody_elses(store: SqlStore) -> None:
     assert store.leases.acquire("loop:main", "b", MINUTE) is None
     assert store.leases.get("loop:main") == lease
     store.leases.acquire("another", "b", MINUTE)
-    assert [row.name for row in store.leases.all()] == ["another", "loop:main"]
+    assert [row.name for row in store.leases.live()] == ["another", "loop:main"]
 
 
 def test_an_expired_or_stolen_lease_raises_the_epoch(store: SqlStore) -> None:

@@ -203,3 +203,37 @@ def test_a_homes_key_has_a_fingerprint_for_others_to_pin(lumen: Command, home: P
     assert (home / "keys" / "us-west-2.pin").read_text().strip() == shown["fingerprint"]
     assert lumen("pki", "show", "--region", "us-west-2").out == f"us-west-2: {shown['fingerprint']}\n"
     assert lumen("pki", "show", "--region", "mars-1").code == 2
+
+
+def test_a_live_status_needs_a_terminal(lumen: Command, store: SqlStore) -> None:
+    answer = lumen("status", "--live")
+    assert (answer.code, answer.err.startswith("lumen: --live needs a terminal; ")) == (2, True)
+
+
+def test_a_live_status_is_drawn_anew_until_it_is_interrupted(
+    lumen: Command, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def interrupted(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("lumen_workers.cli.status.time.sleep", interrupted)
+    answer = lumen("status", "--live", "--every", "1")
+    assert answer.code == 0
+    assert answer.out.count("\x1b[H") == 2
+    assert "us-west-2" in answer.out
+
+
+def test_held_leases_are_shown_and_others_are_not(lumen: Command, store: SqlStore) -> None:
+    held = store.leases.acquire("run/daily/2026-01-31/r1/us-west-2", "us-west-2/h/1", timedelta(minutes=1))
+    assert held is not None
+    over = store.leases.acquire("run/daily/2026-01-30/r1/us-west-2", "us-west-2/h/1", timedelta(minutes=1))
+    assert over is not None
+    store.leases.release(over)
+    [row] = lumen("status", "--json").json["leases"]
+    assert (row["lease"], row["holder"], row["epoch"]) == (held.name, "us-west-2/h/1", 1)
+    assert 0 < row["ends_in_s"] <= 60

@@ -10,7 +10,7 @@ from support.store_records import run, verdict
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.cli.follow import Stages, follow_run, follow_tick
 from lumen_workers.cli.output import echo_json, signed, table, text
-from lumen_workers.cli.system import _ago
+from lumen_workers.cli.status import _ago
 from lumen_workers.domain.errors import CheckFailed
 from lumen_workers.domain.runs import StageRun, StageStatus
 

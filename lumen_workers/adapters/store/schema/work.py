@@ -13,6 +13,7 @@ leases = sa.Table(
     text("holder"),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     instant("expires"),
+    sa.Index(None, "expires"),
 )
 
 ticks = sa.Table(

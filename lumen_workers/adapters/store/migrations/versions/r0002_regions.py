@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.execute("UPDATE runs SET assigned = COALESCE(executed_by, region)")
     op.create_index(op.f("ix_runs_region_queued_at"), "runs", ["region", "queued_at"])
     op.create_index(op.f("ix_runs_trace_id"), "runs", ["trace_id"])
+    op.create_index(op.f("ix_leases_expires"), "leases", ["expires"])
     op.add_column("stages", sa.Column("error_rule", sa.Text(), nullable=True))
     op.add_column("stages", sa.Column("carried_from", sa.Text(), nullable=True))
 

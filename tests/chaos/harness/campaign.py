@@ -29,6 +29,9 @@ QUIET_S = 150.0
 SAMPLE_LEASE_S = 10
 """What a sampler's loss may cost: one lease of the default length."""
 
+SLOW_S = 15
+"""What took longer to recover is told with its course."""
+
 HEALTHY_S = 75
 """After a life of a minute a process counts as new: the supervisor starts it again after a second."""
 
@@ -108,6 +111,8 @@ class Campaign:
         }
         self._record.append(line)
         self.look_back()
+        if faults or (recovery_s or 0) > SLOW_S:
+            say(f"run {n} in seconds since the hit:\n" + "\n".join(trial.timeline()))
         say(
             f"run {n} {event.name} {_shown(trial.params)}, lease {self.set_up.lease_s} s: {line['seconds']} s, "
             f"recovery {recovery_s} s, day {day_s} s, lost {max(lost.values())} s, "

@@ -50,7 +50,7 @@ class Region:
             (self.configs / name).write_text(text, encoding="utf-8")
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("LUMEN_")},
-            "PYTHONPATH": str(INSIDE),
+            "PYTHONPATH": os.pathsep.join([str(INSIDE), str(ROOT)]),
             "CHAOS_SCHEDULE": str(ROOT / "beat_schedule.py"),
             "LUMEN_HOME": str(self.home),
             "LUMEN_CONFIGS": str(self.configs),

@@ -146,6 +146,17 @@ class Trial:
         progress = self.recovery_s if self.recovery_s is not None else _since(self.hit_at, steps)
         return progress, _since(self.hit_at, results)
 
+    def timeline(self) -> list[str]:
+        """What the audit log says of the day, in seconds since the hit."""
+        store = self.system.store
+        runs = {run.run_id for run in store.runs.rows(pipeline=PIPELINE, day=self.day)}
+        entries = [entry for entry in store.audit.rows() if entry.subject in runs]
+        start = self.hit_at or (entries[0].ts if entries else store.now())
+        return [
+            f"{(entry.ts - start).total_seconds():8.2f} {entry.actor} {entry.event} {entry.subject} {dict(entry.detail)}"
+            for entry in entries
+        ]
+
     def newest(self, region: Region) -> RunStatus | None:
         """Where the region's newest attempt at the day stands."""
         runs = self.system.store.runs.rows(pipeline=PIPELINE, day=self.day, region=region.name)

@@ -47,12 +47,14 @@ class LoopThread:
 class Proxy:
     """Listens on 127.0.0.1 and passes every connection on to a unix socket. All of it can be changed while it runs.
 
-    ``delay_s`` is added in each direction. While the proxy is a *hole*, connections are taken and nothing gets through
-    either way; what was sent arrives when the hole has closed, as TCP would bring it.
+    ``delay_s`` is added in each direction, ``asked`` counts the pieces that clients have sent. While the proxy is a
+    *hole*, connections are taken and nothing gets through either way; what was sent arrives when the hole has closed,
+    as TCP would bring it.
     """
 
     def __init__(self, upstream: Path) -> None:
         self.delay_s = 0.0
+        self.asked = 0
         self._upstream = upstream
         self._refusing = False
         self._lines: set[_Line] = set()
@@ -61,6 +63,11 @@ class Proxy:
         self._clear.set()
         self._server = self._thread.run(self._listen())
         self.port: int = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def lines(self) -> int:
+        """How many connections there are."""
+        return len(self._lines)
 
     def reset(self) -> int:
         """Reset every connection; returns how many there were."""
@@ -134,7 +141,10 @@ class _Line:
         """Pass on until one side has ended."""
         answers, writer = await asyncio.open_unix_connection(str(upstream))
         self._writers.append(writer)
-        ways = [asyncio.create_task(way) for way in (self._pass(reader, writer), self._pass(answers, self._writers[0]))]
+        ways = [
+            asyncio.create_task(way)
+            for way in (self._pass(reader, writer, 1), self._pass(answers, self._writers[0], 0))
+        ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -142,11 +152,12 @@ class _Line:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: int) -> None:
         pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_WAITING)
         collecting = asyncio.create_task(self._collect(reader, pieces))
         try:
             while (piece := await pieces.get())[1]:
+                self._proxy.asked += counts
                 await self._proxy.passable(piece[0])
                 writer.write(piece[1])
                 await writer.drain()

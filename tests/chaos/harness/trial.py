@@ -153,7 +153,7 @@ class Trial:
         entries = [entry for entry in store.audit.rows() if entry.subject in runs]
         start = self.hit_at or (entries[0].ts if entries else store.now())
         return [
-            f"{(entry.ts - start).total_seconds():8.2f} {entry.actor} {entry.event} {entry.subject} {dict(entry.detail)}"
+            f"{(entry.ts - start).total_seconds():8.2f} {entry.actor} {entry.event} {entry.subject} {entry.detail}"
             for entry in entries
         ]
 

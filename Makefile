@@ -1,7 +1,7 @@
 # Everything starts here: `make` lists the targets. Each does its own set-up; nothing is installed outside .venv,
 # except the servers that `make test` takes from the distribution's packages where it may.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev servers broker demo run daily test e2e lint format bench lock clean
+.PHONY: help install install-dev servers broker demo run daily test e2e chaos lint format bench lock clean
 
 PYTHON ?= python3
 export PYTHON
@@ -42,6 +42,9 @@ test: install-dev servers ## unit and integration tests, on real Redis, PostgreS
 
 e2e: install-dev servers ## the demo from a clean clone of HEAD in a temporary folder
 	@$(PYTEST) tests/e2e --junitxml=$(REPORTS)/e2e.xml $(ARGS)
+
+chaos: install-dev servers ## what dies, comes back: two regions under random faults for CHAOS_MINUTES (10); build/chaos.json
+	@PYTHONPATH=tests $(BIN)/python -m chaos
 
 lint: install-dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -75,6 +75,11 @@ class PostgresServer:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return self.url(name)
 
+    def version(self) -> str:
+        """The server's version, such as 15.6."""
+        with self._connect() as connection:
+            return str(connection.execute("SHOW server_version").fetchall()[0][0]).partition(" ")[0]
+
     def start(self) -> None:
         """Start it and wait until it answers. A running one is left alone."""
         if self._process is not None:

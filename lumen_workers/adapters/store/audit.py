@@ -61,12 +61,12 @@ class SqlAudit:
             statement = statement.where(audit.c.trace_id == trace_id)
         if subject is not None:
             statement = statement.where(audit.c.subject == subject)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [_entry(row) for row in connection.execute(statement)][::-1]
 
     def chains(self) -> dict[str, tuple[int, str]]:
         """Chain → its length and its head's hash."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(sa.select(audit_heads).order_by(audit_heads.c.chain)).all()
         return {row.chain: (row.seq, row.hash) for row in rows}
 
@@ -75,7 +75,7 @@ class SqlAudit:
         seen = 0
         while True:
             statement = sa.select(audit).where((audit.c.chain == chain) & (audit.c.seq > seen))
-            with self._database.read() as connection:
+            with self._database.glance() as connection:
                 rows = connection.execute(statement.order_by(audit.c.seq).limit(_CHUNK)).all()
             for row in rows:
                 yield _entry(row)

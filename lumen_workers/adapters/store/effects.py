@@ -28,7 +28,7 @@ class SqlEffects:
     def due(self, loop: str, options: EffectOptions, now: datetime) -> list[RuleEvent]:
         """Applied events whose post window is complete at ``now`` and that have no effect for these options."""
         complete = rule_applied.c.applied_at <= now - timedelta(seconds=options.post_s)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(
                 _without_effect(connection, loop, options.key(), *event_columns()).where(complete)
             ).all()
@@ -63,7 +63,7 @@ class SqlEffects:
         if event_id is not None:
             statement = statement.where(effects.c.event_id == event_id)
         statement = statement.order_by(rule_events.c.ts, rule_events.c.loop, rule_events.c.seq, effects.c.seq)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [(event_of(row), effect_of(row)) for row in connection.execute(statement)]
 
     def latest(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
@@ -72,7 +72,7 @@ class SqlEffects:
 
     def unspoken(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
         """Computed effects that findings have not looked at yet, in ledger order."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             open_ = open_effects(connection, loop).subquery()
             statement = _joined(None).join(open_, open_.c.seq == effects.c.seq).where(effects.c.loop == loop)
             return [(event_of(row), effect_of(row)) for row in connection.execute(statement.order_by(effects.c.seq))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import select
 import sqlite3
 import threading
 import time
@@ -25,6 +27,12 @@ from lumen_workers.domain.errors import ConfigError, EnvironmentFault, StoreUnav
 LOCK_WAIT_S = 10
 """How long a transaction waits for another's lock before the store counts as away."""
 
+FROZEN_S = 8
+"""A transaction in which nothing happens for so long is rolled back: its process stands still."""
+
+_TRUST_S = 15.0
+"""A PostgreSQL connection that was in use within this time is taken to be there, unless something has come on it."""
+
 _POSTGRES_ARGS = {
     "connect_timeout": 5,
     # A peer that vanished without a word is noticed within half a minute, not after the kernel's two hours.
@@ -32,8 +40,8 @@ _POSTGRES_ARGS = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
-    # A process that was frozen inside a transaction must not hold the others' rows for ever.
-    "options": f"-c lock_timeout={LOCK_WAIT_S}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+    # A process that was frozen inside a transaction must not hold up the others for longer than they wait for a lock.
+    "options": f"-c lock_timeout={LOCK_WAIT_S}s -c idle_in_transaction_session_timeout={FROZEN_S}s -c timezone=UTC",
     "application_name": "lumen",
 }
 
@@ -87,6 +95,21 @@ class Database:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[sa.Connection]:
+        """For reads that need no common state of the store: each statement sees the one of its own moment.
+
+        On PostgreSQL there is no transaction around them, whose beginning and end would be two more round trips; a
+        region may be far away from its store.
+        """
+        if not self.postgres:
+            with self.read() as connection:
+                yield connection
+            return
+        with self.translated(), self.engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -144,7 +167,7 @@ class Database:
         """Store time outside any transaction."""
         if not self.postgres:
             return self._clock.now()
-        with self.read() as connection:
+        with self.glance() as connection:
             return self.now(connection)
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
@@ -164,9 +187,11 @@ class Database:
 
     def _connect_postgres(self) -> sa.Engine:
         arguments = {key: value for key, value in _POSTGRES_ARGS.items() if key not in self.url.query}
-        return sa.create_engine(
-            self.url, connect_args=arguments, pool_pre_ping=True, pool_timeout=LOCK_WAIT_S, hide_parameters=True
-        )
+        engine = sa.create_engine(self.url, connect_args=arguments, pool_timeout=LOCK_WAIT_S, hide_parameters=True)
+        event.listen(engine, "connect", _note_use)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", functools.partial(_check_connection, engine.dialect))
+        return engine
 
     def _connect_sqlite(self) -> sa.Engine:
         options: dict[str, Any] = {"connect_args": {"timeout": LOCK_WAIT_S}, "hide_parameters": True}
@@ -202,6 +227,29 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_connection(dialect: sa.Dialect, connection: Any, record: Any, _proxy: Any) -> None:
+    """Let a pooled connection be replaced if it has broken. One that was just in use, and on which nothing has come
+    since (an end would have), is not asked: that would be another round trip each time.
+    """
+    if time.monotonic() - record.info["used"] < _TRUST_S and not connection.closed and not _has_come(connection):
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise sa.exc.DisconnectionError from error
+
+
+def _has_come(connection: Any) -> bool:
+    """Whether there is something to read: a server that went away, a reset, a notice."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLPRI)
+    return bool(poll.poll(0))
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

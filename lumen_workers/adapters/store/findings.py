@@ -94,5 +94,5 @@ class SqlFindings:
         self, table: sa.Table, loop: str | None, start: datetime | None, end: datetime | None, upto: int | None
     ) -> Sequence[sa.Row[Any]]:
         statement = within(sa.select(table), table, loop=loop, start=start, end=end, upto=upto)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return connection.execute(statement.order_by(table.c.ts, table.c.loop, table.c.seq)).all()

@@ -55,13 +55,13 @@ class SqlLeases:
 
     def get(self, name: str) -> Lease | None:
         """The row as it stands, expired or not; a released one has no holder (``""``)."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
         return None if row is None else _lease(row)
 
     def live(self) -> list[Lease]:
         """Those that somebody holds now, by name. Of the others there is one for each day that was ever worked on."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             held = (leases.c.expires > self._database.now(connection)) & (leases.c.holder != "")
             return [_lease(row) for row in connection.execute(sa.select(leases).where(held).order_by(leases.c.name))]
 

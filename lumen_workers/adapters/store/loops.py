@@ -27,7 +27,7 @@ class SqlLoops:
 
     def rates(self) -> dict[str, int]:
         """Every known loop with its rate in Hz, sorted by name."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(sa.select(loops.c.name, loops.c.rate_hz)).all()
         return dict(sorted((row.name, row.rate_hz) for row in rows))
 
@@ -37,6 +37,6 @@ class SqlLoops:
         A plain read is enough and holds nobody back: a number is visible only once its transaction has committed, and
         the transaction that had a lower one must have ended before, since both lock the loop's row.
         """
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(sa.select(loops.c.name, loops.c.seq)).all()
         return dict(sorted((row.name, row.seq) for row in rows))

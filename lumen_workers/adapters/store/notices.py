@@ -36,7 +36,7 @@ class SqlNotices:
         trace_id: str | None = None,
     ) -> bool:
         """Write it, or let a resolved one stand again. False: it stands already."""
-        with self._database.read() as connection:  # alarms are looked at often and raised seldom
+        with self._database.glance() as connection:  # alarms are looked at often and raised seldom
             if connection.execute(_standing(key)).first() is not None:
                 return False
         with self._database.write() as connection:
@@ -63,7 +63,7 @@ class SqlNotices:
 
     def resolve(self, key: str, by: str) -> bool:
         """It is over. False: it does not stand."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             if connection.execute(_standing(key)).first() is None:
                 return False
         with self._database.write() as connection:
@@ -79,19 +79,19 @@ class SqlNotices:
         statement = sa.select(alarms).order_by(alarms.c.ts.desc(), alarms.c.key.desc()).limit(limit)
         if standing:
             statement = statement.where(alarms.c.resolved_at.is_(None))
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [_alarm(row) for row in connection.execute(statement)][::-1]
 
     def alarm(self, key: str) -> Alarm | None:
         """One alarm."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             row = connection.execute(sa.select(alarms).where(alarms.c.key == key)).first()
         return None if row is None else _alarm(row)
 
     def unrouted(self) -> list[Alarm]:
         """Alarms that the outbox has not taken over, oldest first."""
         statement = sa.select(alarms).where(alarms.c.routed_at.is_(None)).order_by(alarms.c.ts, alarms.c.key)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [_alarm(row) for row in connection.execute(statement)]
 
     def route(self, alarm: Alarm, sends: Sequence[Send]) -> bool:
@@ -124,19 +124,19 @@ class SqlNotices:
         statement = sa.select(letters).order_by(letters.c.ts.desc(), letters.c.letter_id.desc()).limit(limit)
         if state is not None:
             statement = statement.where(letters.c.state == state.value)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [_letter(row) for row in connection.execute(statement)][::-1]
 
     def letter_counts(self) -> dict[str, int]:
         """How many letters there are in each state."""
         statement = sa.select(letters.c.state, sa.func.count()).group_by(letters.c.state)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(statement).all()
         return {state.value: 0 for state in LetterState} | {state: int(number) for state, number in rows}
 
     def letter(self, letter_id: str) -> Letter:
         """One letter. Raises NotFound."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             row = connection.execute(sa.select(letters).where(letters.c.letter_id == letter_id)).first()
         if row is None:
             raise NotFound(f"there is no letter {letter_id!r}; `lumen letters list` shows them")

@@ -27,7 +27,7 @@ class SqlOwed:
 
     def due(self, kind: str, region: str | None = None) -> list[Owed]:
         """Due rows whose ``not_before`` has passed, oldest first; region None: of every region."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             now = self._database.now(connection)
             where = [owed.c.kind == kind, owed.c.state == OwedState.DUE.value]
             where.append(owed.c.not_before.is_(None) | (owed.c.not_before <= now))
@@ -51,7 +51,7 @@ class SqlOwed:
 
     def get(self, kind: str, key: str) -> Owed | None:
         """One row."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             found = _read(connection, sa.select(owed).where((owed.c.kind == kind) & (owed.c.key == key)))
         return found[0] if found else None
 
@@ -66,7 +66,7 @@ class SqlOwed:
         statement = sa.select(owed) if kind is None else sa.select(owed).where(owed.c.kind == kind)
         if unsettled:
             statement = statement.where(owed.c.state.in_([OwedState.DUE.value, OwedState.FAILED.value]))
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return _read(connection, statement)
 
 

@@ -41,7 +41,7 @@ class SqlPulses:
     def rows(self) -> list[Pulse]:
         """The last sign of each lane of each region on each host."""
         statement = sa.select(pulses).order_by(pulses.c.region, pulses.c.lane, pulses.c.host)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [Pulse(**columns(Pulse, pulses, row)) for row in connection.execute(statement)]
 
     def prune(self, before: datetime) -> int:
@@ -75,7 +75,7 @@ class SqlSwitches:
 
     def rows(self) -> list[Switch]:
         """Those that are on, by name."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [
                 Switch(**columns(Switch, switches, row))
                 for row in connection.execute(sa.select(switches).order_by(switches.c.name))

@@ -127,14 +127,14 @@ class SqlRules:
 
     def unapplied(self, loop: str) -> list[RuleEvent]:
         """Events that the loop does not have yet, in the order they were recorded."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(_unapplied(connection, loop, *event_columns())).all()
         return [event_of(row) for row in rows]
 
     def get(self, event_id: str) -> RuleEvent:
         """One event. Raises NotFound."""
         statement = sa.select(*event_columns()).select_from(events_joined()).where(rule_events.c.event_id == event_id)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             row = connection.execute(statement).first()
         if row is None:
             raise NotFound(f"rule event {event_id!r} is not known")
@@ -157,13 +157,13 @@ class SqlRules:
         statement = within(statement, rule_events, loop=loop, start=start, end=end, upto=upto)
         if rule is not None:
             statement = statement.where(rule_events.c.rule == rule)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(statement.order_by(rule_events.c.ts, rule_events.c.loop, rule_events.c.seq)).all()
         return [event_of(row) for row in rows]
 
     def current(self, loop: str) -> dict[str, RuleValue]:
         """Rules that have had an event, with their values, sorted by name."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(sa.select(rule_values).where(rule_values.c.loop == loop)).all()
         values = {r.rule: RuleValue(rule=r.rule, value=r.value, event_id=r.event_id, since=r.since) for r in rows}
         return dict(sorted(values.items()))

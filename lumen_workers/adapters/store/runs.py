@@ -42,7 +42,7 @@ class SqlRuns:
 
     def seals(self, pipeline: str, day: date) -> list[Seal]:
         """Every revision of a day, ascending."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return read_seals(connection, pipeline, day)
 
     def create(self, run: Run, by: str) -> Run:
@@ -83,7 +83,7 @@ class SqlRuns:
             .select_from(runs.join(before, before.c.run_id == runs.c.follows))
             .where(runs.c.cause == Cause.RERUN.value, runs.c.queued_at >= since, before.c.error_class == error_class)
         )
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return int(connection.execute(statement).scalar_one())
 
     def open(self) -> list[Run]:
@@ -245,7 +245,7 @@ class SqlRuns:
         statement = sa.select(results).where(results.c.pipeline == pipeline)
         if day is not None:
             statement = statement.where(results.c.day == day)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(statement.order_by(results.c.day, results.c.revision)).all()
         return [Result(**columns(Result, results, row)) for row in rows]
 

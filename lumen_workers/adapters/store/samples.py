@@ -87,7 +87,7 @@ class SqlSamples:
         # Two look-ups at the ends of the key; one query for both aggregates would walk all of it on SQLite.
         mine = samples.c.loop_id == self._find(loop)
         ends = [sa.select(edge(samples.c.ts)).where(mine).scalar_subquery() for edge in (sa.func.min, sa.func.max)]
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             row = connection.execute(sa.select(*ends)).one()
         return None if row[0] is None else (int(row[0]), int(row[1]))
 
@@ -96,14 +96,14 @@ class SqlSamples:
         where = [samples.c.loop_id == self._find(loop), samples.c.ts >= start_us, samples.c.ts < end_us]
         if upto is not None:
             where.append(samples.c.batch <= upto)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(samples).where(*where)).scalar_one()
 
     def _find(self, loop: str) -> int:
         """The loop's number in keys; -1, which no row has, for an unknown loop."""
         if loop in self._ids:
             return self._ids[loop]
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return self._id(connection, loop)
 
     def _id(self, connection: sa.Connection, loop: str) -> int:

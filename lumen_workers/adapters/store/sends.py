@@ -30,7 +30,7 @@ class SqlSends:
 
     def claim(self, holder: str, hold: timedelta) -> Send | None:
         """The oldest due one → sending, held for ``hold``; None: nothing is due."""
-        with self._database.read() as connection:  # mostly there is nothing, and a look costs less than a write
+        with self._database.glance() as connection:  # mostly there is nothing, and a look costs less than a write
             if connection.execute(self._oldest(self._database.now(connection))).first() is None:
                 return None
         with self._database.write() as connection:
@@ -66,7 +66,7 @@ class SqlSends:
     def doubt(self) -> list[Send]:
         """Those that were begun and whose time has run out: → in_doubt. Returns them."""
         stuck = sends.c.state == SendState.SENDING.value
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             now = self._database.now(connection)
             if connection.execute(sa.select(sends.c.message_id).where(stuck & (sends.c.until <= now))).first() is None:
                 return []
@@ -116,12 +116,12 @@ class SqlSends:
         statement = sa.select(sends).order_by(sends.c.created.desc(), sends.c.message_id).limit(limit)
         if state is not None:
             statement = statement.where(sends.c.state == state.value)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [_send(row) for row in connection.execute(statement)]
 
     def counts(self) -> dict[str, int]:
         """How many there are in each state."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(sa.select(sends.c.state, sa.func.count()).group_by(sends.c.state)).all()
         return {state.value: 0 for state in SendState} | {state: int(number) for state, number in rows}
 

@@ -31,7 +31,7 @@ class SqlTallies:
     def rows(self, prefix: str = "") -> list[Tally]:
         """Counters whose name begins with ``prefix``, by name and labels."""
         statement = sa.select(tallies).where(tallies.c.name.startswith(prefix, autoescape=True))
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             rows = connection.execute(statement.order_by(tallies.c.name, tallies.c.labels)).all()
         return [Tally(name=row.name, labels=json.loads(row.labels), value=row.value) for row in rows]
 

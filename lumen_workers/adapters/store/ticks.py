@@ -47,7 +47,7 @@ class SqlTicks:
     def states(self) -> list[TickState]:
         """The latest slot of every entry and region that has had one."""
         statement = sa.select(ticks).where(ticks.c.slot.is_not(None)).order_by(ticks.c.entry, ticks.c.region)
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             return [TickState(**columns(TickState, ticks, row)) for row in connection.execute(statement)]
 
     def since(self, entry: str, region: str) -> datetime:
@@ -61,7 +61,7 @@ class SqlTicks:
 
     def known_since(self, entry: str) -> datetime | None:
         """When the first region knew the entry; None: none does yet."""
-        with self._database.read() as connection:
+        with self._database.glance() as connection:
             statement = sa.select(sa.func.min(ticks.c.since)).where(ticks.c.entry == entry)
             since: datetime | None = connection.execute(statement).scalar_one()
         return since

@@ -24,7 +24,8 @@ class Epochs:
 
     def look(self, store: SqlStore) -> list[str]:
         """What is violated since the last look."""
-        now = {lease.name: lease.epoch for lease in store.leases.all()}
+        names = self._seen.keys() | {lease.name for lease in store.leases.live()}
+        now = {name: lease.epoch for name in names if (lease := store.leases.get(name)) is not None}
         found = [
             f"epochs: lease {name} was at {epoch} and is at {now.get(name)}"
             for name, epoch in self._seen.items()

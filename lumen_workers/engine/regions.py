@@ -29,7 +29,7 @@ class Regions:
     drained: frozenset[str]
 
     def alive(self, region: str) -> bool:
-        """Whether its jobs lane has given a sign of life within the time that its stand-ins wait."""
+        """Whether its jobs lane has given a sign of life, or looked after its work, while its stand-ins still wait."""
         return self._fresh(region, self.seen.get(region))
 
     def consuming(self, region: str) -> bool:
@@ -59,14 +59,19 @@ def look_at(ctx: Context) -> Regions:
     """The regions now. This region counts as alive: its worker is asking."""
     store = ctx.store
     now = store.now()
+    looked = _looks(ctx, store.ticks.states(), now)
     seen = _latest(store.pulses.rows())
+    # A look is a sign of life as well: the region itself and the others must not differ about it.
+    for region, instant in looked.items():
+        if instant is not None:
+            seen[region] = max(instant, seen.get(region, instant))
     seen[ctx.region] = now
     return Regions(
         now=now,
         order=ctx.regions,
         stand_ins=ctx.stand_ins,
         seen=seen,
-        looked=_looks(ctx, store.ticks.states(), now),
+        looked=looked,
         drained=drained(store.switches.rows()),
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +26,6 @@ ENDS: Final = (*(f"{stage}-end" for stage in STAGES), "election")
 
 PLACES: Final = (*(f"{stage}-begin" for stage in STAGES), *ENDS)
 
-AHEAD_S: Final = 300
 ROUND_TRIP_S: Final = 0.08
 
 
@@ -284,16 +285,16 @@ def _fill(filler: Path, left_kib: int) -> None:
 
 
 def clock_ahead(trial: Trial) -> None:
-    """The clock of one region's processes is five minutes ahead for the day, and then right again."""
+    """The clock of one region's processes is five minutes ahead, and something else happens."""
     trial.suffer(CLOCK_REGION)
-    dies = trial.choose("a_child_dies", (False, True))
-    trial.victim.set_clock(AHEAD_S)
-    try:
-        time.sleep(1.5)  # the library looks at its file once a second
-        if dies:
-            kill_child(trial, stage=trial.rng.choice(STAGES))
-        else:
-            trial.ask()
-        eventually(lambda: trial.newest(trial.victim) in ENDED, 90)
-    finally:
-        trial.victim.set_clock(0)
+    beside: dict[str, Callable[[Trial], None]] = {
+        "nothing": Trial.ask,
+        "kill-child": partial(kill_child, stage=trial.rng.choice(STAGES)),
+        "kill-worker": kill_worker,
+        "kill-sampler": kill_sampler,
+        "redis-flush": redis_flush,
+        "duplicates": duplicates,
+        "same-instant": same_instant,
+        "zombie": zombie,
+    }
+    beside[trial.choose("beside", tuple(beside))](trial)

@@ -41,7 +41,6 @@ class Region:
         self.fingerprint = open_signer(self.home / "keys", name).fingerprint
         self.env: dict[str, str] = {}
         self.small = self._mount()
-        self._clock = self.folder / "clock"
         self._supervisor: subprocess.Popen[bytes] | None = None
 
     def configure(self, env: Mapping[str, str], files: Mapping[str, str]) -> None:
@@ -60,24 +59,15 @@ class Region:
             **env,
         }
 
-    def fake_clock(self) -> None:
-        """Let its processes have a clock that can be set. Their monotonic clock stays as it is."""
+    def set_clock(self, ahead_s: int) -> None:
+        """Its processes' clocks are so many seconds ahead, from their start; the monotonic clock is left alone.
+
+        Comes before ``start``.
+        """
         library = faketime()
         assert library is not None
-        self.set_clock(0)
-        self.env |= {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def set_clock(self, ahead_s: int) -> None:
-        """Its processes' clock is so many seconds ahead from now on (they notice within a second)."""
-        fresh = self._clock.with_suffix(".new")
-        fresh.write_text(f"{ahead_s:+d}s\n")
-        fresh.replace(self._clock)
+        only_the_date = dict.fromkeys(("FAKETIME_DONT_FAKE_MONOTONIC", "DONT_FAKE_MONOTONIC"), "1")
+        self.env |= {"LD_PRELOAD": str(library), "FAKETIME": f"{ahead_s:+d}s", **only_the_date}
 
     def start(self) -> None:
         """Start `lumen run` for this region."""

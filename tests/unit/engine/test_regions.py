@@ -13,11 +13,12 @@ from support.contexts import A, B, Steps, World, entries
 from lumen_workers.domain.errors import NetworkError
 from lumen_workers.domain.regions import drain_switch
 from lumen_workers.domain.runs import Cause, OwedState, Run, RunStatus
+from lumen_workers.engine.declare import Tick
 from lumen_workers.engine.flow import CROSS_VERIFY, advance, claim_name, start
 from lumen_workers.engine.reconcile import reconcile
 from lumen_workers.engine.regions import look_at
 from lumen_workers.engine.requests import REQUEST, ask
-from lumen_workers.engine.ticks import run_slot
+from lumen_workers.engine.ticks import run_slot, run_tick
 
 C = "eu-central-1"
 DAY = date(2026, 1, 31)
@@ -70,6 +71,17 @@ def test_a_region_works_for_itself_while_it_lives_and_consumes(world: World) -> 
     world.store.pulses.beat(A, "jobs", "host", f"{A}/host/1", "01" * 32)
     regions = look_at(world.context(B))
     assert (regions.alive(A), regions.consuming(A), regions.executor(A)) == (True, False, B), "its lane does nothing"
+
+
+def test_a_region_that_works_without_a_pulse_is_not_silent_to_anybody(world: World) -> None:
+    alive(world, A, B)
+    for _ in range(20):
+        world.clock.advance(5)
+        alive(world, B)
+        for region in (A, B):
+            run_tick(world.context(region), Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {})))
+    assert look_at(world.context(B)).executor(A) == A
+    assert world.store.notices.alarms() == [], "neither raised by one region nor ended by the other, again and again"
 
 
 def test_the_first_stand_in_that_can_is_the_one(world: World) -> None:

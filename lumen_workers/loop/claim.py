@@ -51,6 +51,7 @@ def decide(
     host: str,
     ttl: timedelta,
     drained: frozenset[str] = frozenset(),
+    silent: frozenset[str] = frozenset(),
 ) -> Claim:
     """What ``region`` on ``host`` may do, given the lease's row as it stands and the store's time ``now``.
 
@@ -61,7 +62,8 @@ def decide(
     - A loop without a home goes to whoever asks first, and to any region once its lease has expired.
     - A loop with a home goes to another region only when its lease expired at least ``ttl`` ago, and never before its
       home has sampled it once.
-    - A drained region takes nothing; others steal its live leases, and need not wait for it.
+    - A drained region takes nothing; others steal its live leases, and need not wait for it. Nor do they wait for a
+      home whose sampler lane is silent.
     """
     if region in drained:
         return Claim.LEAVE
@@ -73,6 +75,6 @@ def decide(
         return Claim.LEAVE
     if lease.expires > now:
         return Claim.STEAL if at_home or their_region in (region, *drained) else Claim.LEAVE
-    if at_home or spec.region is None or spec.region in drained or now - lease.expires >= ttl:
+    if at_home or spec.region is None or spec.region in drained | silent or now - lease.expires >= ttl:
         return Claim.TAKE
     return Claim.LEAVE

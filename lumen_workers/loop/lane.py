@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from lumen_workers.domain.clock import Clock, to_us
@@ -70,6 +70,7 @@ class SamplerLane:
         self._sources: dict[str, Source] = {}
         self._claims = 0
         self._drained: frozenset[str] = frozenset()
+        self._silent: frozenset[str] = frozenset()
         self._anchor: Anchor | None = None
         self._held: dict[str, Held] = {}
         self._replaced: list[Held] = []
@@ -122,7 +123,7 @@ class SamplerLane:
         """Take what may be taken, and look at the store's clock; the running burst goes on meanwhile."""
         with self._preparing:
             try:
-                self._drained = drained(self._store.switches.rows())
+                self._look_at_regions()
                 measured = Anchor.measure(self._store, self._clock)
                 self._anchor = measured if self._anchor is None else self._anchor.refined(measured)
                 for spec in self._specs:
@@ -133,6 +134,16 @@ class SamplerLane:
                 if not self._held:
                     raise
                 self._throttle.warn("prepare", "the store is away: no further loop is taken over")
+
+    def _look_at_regions(self) -> None:
+        """Which ones take nothing new, and whose sampler lane has given no sign of life for a lease's time."""
+        self._drained = drained(self._store.switches.rows())
+        seen: dict[str, datetime] = {}
+        for pulse in self._store.pulses.rows():
+            if pulse.lane == "sampler":
+                seen[pulse.region] = max(pulse.seen, seen.get(pulse.region, pulse.seen))
+        now = self._store.now()
+        self._silent = frozenset(region for region, last in seen.items() if now - last > self._ttl)
 
     def _take(self, spec: LoopSpec) -> None:
         """Take one loop, if it is this region's to take and its source opens."""
@@ -180,6 +191,7 @@ class SamplerLane:
             host=self._host,
             ttl=self._ttl,
             drained=self._drained,
+            silent=self._silent,
         )
         if claim is Claim.LEAVE:
             return None

@@ -16,7 +16,7 @@ from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import LeaseLost, StoreUnavailable
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
-from lumen_workers.domain.regions import Switch
+from lumen_workers.domain.regions import Pulse, Switch
 from lumen_workers.domain.runs import Lease
 from lumen_workers.domain.signals import Block, Reading
 from lumen_workers.loop.burst import BurstReport
@@ -34,6 +34,16 @@ class MemorySwitches:
         return [Switch(name=name, by="kim", since=since) for name in self.names]
 
 
+class MemoryPulses:
+    """Signs of life, as a test writes them down."""
+
+    def __init__(self) -> None:
+        self.known: list[Pulse] = []
+
+    def rows(self) -> list[Pulse]:
+        return list(self.known)
+
+
 class MemoryStore:
     """Loops, samples and leases in memory. ``offset``: how far the store's clock is ahead of this machine's."""
 
@@ -47,6 +57,7 @@ class MemoryStore:
         self._leases: dict[str, Lease] = {}
         self.loops = self.samples = self.leases = self
         self.switches = MemorySwitches()
+        self.pulses = MemoryPulses()
 
     def answer(self) -> None:
         if self.away:

@@ -20,9 +20,18 @@ def lease(holder_region: str, holder_host: str, expires_s: float) -> Lease:
     return Lease(name="sampler:main", holder=holder, epoch=3, expires=NOW + timedelta(seconds=expires_s))
 
 
-def asked(home: str | None, row: Lease | None, *, bound: bool = False, drained: Collection[str] = ()) -> Claim:
+def asked(
+    home: str | None,
+    row: Lease | None,
+    *,
+    bound: bool = False,
+    drained: Collection[str] = (),
+    silent: Collection[str] = (),
+) -> Claim:
+    """What the region east may do on host a."""
     spec = LoopSpec(name="main", rate_hz=5, source="mock", region=home)
-    return decide(spec, row, NOW, host_bound=bound, region="east", host="a", ttl=TTL, drained=frozenset(drained))
+    away = {"drained": frozenset(drained), "silent": frozenset(silent)}
+    return decide(spec, row, NOW, host_bound=bound, region="east", host="a", ttl=TTL, **away)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,19 @@ def test_a_drained_region_takes_nothing_and_its_loops_are_others_to_take(
     home: str | None, row: Lease | None, drained: set[str], wanted: Claim
 ) -> None:
     assert asked(home, row, drained=drained) is wanted
+
+
+@pytest.mark.parametrize(
+    ("home", "row", "wanted"),
+    [
+        ("west", lease("west", "b", 5), Claim.LEAVE),
+        ("west", lease("west", "b", -0.1), Claim.TAKE),
+        ("west", lease("north", "b", 5), Claim.LEAVE),
+        ("west", None, Claim.LEAVE),
+    ],
+)
+def test_a_home_whose_sampler_is_silent_is_not_waited_for(home: str, row: Lease | None, wanted: Claim) -> None:
+    assert asked(home, row, silent={"west"}) is wanted
 
 
 def test_a_holder_of_another_form_is_of_no_region() -> None:

@@ -16,6 +16,7 @@ from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import ConfigError, StoreUnavailable
 from lumen_workers.domain.ports import Source
 from lumen_workers.domain.records import LoopSpec
+from lumen_workers.domain.regions import Pulse
 from lumen_workers.domain.runs import Lease
 from lumen_workers.domain.signals import Block, Reading
 from lumen_workers.loop.burst import Ending
@@ -41,6 +42,12 @@ def lease(bench: Bench) -> Lease:
     row = bench.store.get(lease_name("main"))
     assert row is not None
     return row
+
+
+def pulse(bench: Bench, lane: str, age_s: float) -> Pulse:
+    """East's last sign of life, so long ago."""
+    seen = bench.store.now() - timedelta(seconds=age_s)
+    return Pulse(region="east", lane=lane, host="h", holder="east/h/1", started=seen, seen=seen, code_version="0")
 
 
 def unbroken(bench: Bench, loop: str = "main", period: int = PERIOD, skipped: int = 0) -> bool:
@@ -170,6 +177,22 @@ def test_other_regions_wait_for_the_lease_to_expire(bench: Bench) -> None:
     assert west.burst().ending is Ending.IDLE
     east.stop()
     running.report()
+    taken = bench.burst(west)
+    sampled(bench, 2)
+    west.stop()
+    assert taken.report().loops["main"].samples > 0
+
+
+def test_a_home_that_gives_no_sign_of_life_is_taken_over_as_soon_as_its_lease_ends(bench: Bench) -> None:
+    long, ttl = timedelta(seconds=30), timedelta(seconds=0.4)
+    home = LoopSpec(name="main", rate_hz=50, source="mock", region="east")
+    east, west = bench.lane((home,), lease_ttl=ttl), bench.lane((home,), region="west", lease_ttl=long)
+    running = bench.burst(east)
+    sampled(bench, 2)
+    east.stop()
+    running.report()
+    assert west.burst().ending is Ending.IDLE, "the home has a lease's time to come back"
+    bench.store.pulses.known = [pulse(bench, "sampler", 60), pulse(bench, "jobs", 0)]
     taken = bench.burst(west)
     sampled(bench, 2)
     west.stop()

@@ -24,7 +24,7 @@ from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import LeaseLost, UsageError
 from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.notices import Send
-from lumen_workers.domain.runs import Cause, Lease, Owed, Result, Run, RunStatus, Seal, StageRun, StageStatus
+from lumen_workers.domain.runs import Cause, Lease, Owed, Result, Run, RunHead, RunStatus, Seal, StageRun, StageStatus
 
 _OPEN = [status.value for status in RunStatus if not status.final]
 
@@ -74,6 +74,10 @@ class SqlRuns:
         statement = statement.where(*(runs.c[name] == value for name, value in wanted.items() if value is not None))
         with self._database.read() as connection:
             return read(connection, statement)
+
+    def recent(self, regions: Sequence[str], limit: int) -> dict[str, list[RunHead]]:
+        """The newest ``limit`` runs of each region, newest first."""
+        return history.recent(self._database, regions, limit)
 
     def reruns(self, error_class: str, since: datetime) -> int:
         """How many reruns this class of failures has had since then, everywhere."""

@@ -11,16 +11,26 @@ from typing import Any
 from lumen_workers.domain.clock import require_aware
 
 
+_names: dict[type, tuple[str, ...]] = {}
+
+
+def field_names(record: type[Any]) -> tuple[str, ...]:
+    """The fields of a record, in order: kept, for it is asked for each row of a long list."""
+    if record not in _names:
+        _names[record] = tuple(field.name for field in fields(record))
+    return _names[record]
+
+
 class Record:
     """Base of all records: every datetime field is aware and stored as UTC."""
 
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
+        for name in field_names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, datetime):
-                object.__setattr__(self, item.name, require_aware(value, item.name))
+                object.__setattr__(self, name, require_aware(value, name))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -170,6 +170,17 @@ class Run(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunHead(Record):
+    """What a list shows of a run."""
+
+    run_id: str
+    region: str
+    status: RunStatus
+    ended: datetime | None
+    error_class: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result(Record):
     """The one result of a sealed day: the first run whose own verify succeeded."""
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from lumen_workers.config import Settings
 from lumen_workers.domain.clock import iso
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.regions import Pulse, drained
-from lumen_workers.domain.runs import Run, RunStatus, TickState
+from lumen_workers.domain.runs import RunHead, RunStatus, TickState
 from lumen_workers.local.lanes import LANES
 from lumen_workers.observability.view import Depths
 from lumen_workers.schedule import entries
+
+_RECENT: Final = 10
+"""So many of a region's newest runs are looked at for the last one that went well and the last that failed."""
 
 
 def region_rows(settings: Settings, store: Store, depths: Callable[[], Depths | None]) -> list[dict[str, Any]]:
@@ -25,13 +28,14 @@ def region_rows(settings: Settings, store: Store, depths: Callable[[], Depths | 
     out = drained(store.switches.rows())
     waiting = depths() or {}
     fired = _last_fired(settings, store)
+    runs = store.runs.recent(settings.regions, _RECENT)
     rows = []
     for region in settings.regions:
         after = settings.stand_ins[region].after
         pulses = seen.get((region, "jobs"), [])
         alive = any(now - pulse.seen <= after for pulse in pulses)
         state = "drained" if region in out else "alive" if alive else "silent" if pulses else "never seen"
-        recent = store.runs.rows(region=region, limit=10)
+        recent = runs[region]
         rows.append(
             {
                 "region": region,
@@ -70,7 +74,7 @@ def _ago(now: datetime, instants: list[datetime]) -> float | None:
     return round((now - max(instants)).total_seconds(), 1) if instants else None
 
 
-def _last(runs: list[Run], *statuses: RunStatus) -> dict[str, Any] | None:
+def _last(runs: list[RunHead], *statuses: RunStatus) -> dict[str, Any] | None:
     run = next((run for run in runs if run.status in statuses), None)
     if run is None:
         return None

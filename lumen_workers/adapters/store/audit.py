@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -98,11 +99,10 @@ def record(
 ) -> AuditEntry:
     """Add a line inside a transaction. It locks the chain's head to the transaction's end, so it comes last there."""
     chain = actor.partition("/")[0]
-    mine = audit_heads.c.chain == chain
-    head = connection.execute(sa.select(audit_heads).where(mine).with_for_update()).first()
+    head = connection.execute(_HEAD, {"of_chain": chain}).first()
     if head is None:
         database.insert_new(connection, audit_heads, {"chain": chain, "seq": 0, "hash": GENESIS})
-        head = connection.execute(sa.select(audit_heads).where(mine).with_for_update()).one()
+        head = connection.execute(_HEAD, {"of_chain": chain}).one()
     entry = AuditEntry(
         chain=chain,
         seq=head.seq + 1,
@@ -119,12 +119,16 @@ def record(
     )
     digest = hash_of(entry)
     values = {name: getattr(entry, name) for name in _NAMES} | {"detail": _canonical(entry.detail), "hash": digest}
-    connection.execute(sa.insert(audit).values(values))
-    connection.execute(sa.update(audit_heads).where(mine).values(seq=entry.seq, hash=digest))
-    return AuditEntry(**{name: getattr(entry, name) for name in _NAMES} | {"hash": digest})
+    connection.execute(_INSERT, values)
+    connection.execute(_MOVE_HEAD, {"of_chain": chain, "seq": entry.seq, "hash": digest})
+    return replace(entry, hash=digest)
 
 
 _NAMES = tuple(column.name for column in audit.c)
+_OF_CHAIN = audit_heads.c.chain == sa.bindparam("of_chain")
+_HEAD = sa.select(audit_heads).where(_OF_CHAIN).with_for_update()
+_INSERT = sa.insert(audit)
+_MOVE_HEAD = sa.update(audit_heads).where(_OF_CHAIN)
 
 
 def hash_of(entry: AuditEntry) -> str:

@@ -8,10 +8,10 @@ import select
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -45,6 +45,8 @@ _POSTGRES_ARGS = {
     "application_name": "lumen",
 }
 
+Statement = TypeVar("Statement", bound=sa.Executable)
+
 # Engines that came over a fork. Their connections belong to the parent: dropping the last reference would close them.
 _inherited: list[sa.Engine] = []
 
@@ -71,6 +73,7 @@ class Database:
         self._clock = clock
         self._pid = os.getpid()
         self._engine: sa.Engine | None = None
+        self._prepared: dict[Callable[[Database], Any], Any] = {}
         # In memory there is one connection for all threads, so their transactions queue up here.
         self._gate: threading.RLock | None = threading.RLock() if self.in_memory else None
 
@@ -173,6 +176,13 @@ class Database:
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that knows ON CONFLICT."""
         return postgresql.insert(table) if self.postgres else sqlite.insert(table)
+
+    def prepared(self, make: Callable[[Database], Statement]) -> Statement:
+        """The statement that ``make`` builds, built once: on a short way that costs more than running it."""
+        if make not in self._prepared:
+            self._prepared[make] = make(self)
+        statement: Statement = self._prepared[make]
+        return statement
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless one with its key is there; True: it was new."""

@@ -12,7 +12,7 @@ from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import Row, columns, effect_of, event_columns, event_of, events_joined
 from lumen_workers.adapters.store.schema import effects, rule_events, rule_values, runs, stages
 from lumen_workers.domain.records import Effect, EffectStatus, RuleEvent
-from lumen_workers.domain.runs import RunStatus, StageRun, StageStatus
+from lumen_workers.domain.runs import RunHead, RunStatus, StageRun, StageStatus
 
 _ENDED = (RunStatus.DONE, RunStatus.SUPERSEDED, RunStatus.FAILED)
 
@@ -59,6 +59,37 @@ def last_stages(database: Database, pipeline: str, names: Sequence[str]) -> list
             statement = sa.select(stages).where(stages.c.run_id == newest, stages.c.name == name)
             found += connection.execute(statement).all()
     return [StageRun(**columns(StageRun, stages, row) | {"status": StageStatus(row.status)}) for row in found]
+
+
+def recent(database: Database, regions: Sequence[str], limit: int) -> dict[str, list[RunHead]]:
+    """The newest runs of each region: from its ``limit``-th newest on, found in the index, in one query."""
+    found: dict[str, list[RunHead]] = {region: [] for region in regions}
+    with database.glance() as connection:
+        asked = {"regions": list(regions), "behind": limit - 1}
+        for row in connection.execute(database.prepared(_recent), asked):
+            head = columns(RunHead, runs, row) | {"status": RunStatus(row.status)}
+            found[row.region].append(RunHead(**head))
+    return {region: heads[:limit] for region, heads in found.items()}  # of one instant there may be more
+
+
+def _recent(database: Database) -> sa.Select[Any]:
+    names = sa.bindparam("regions", type_=sa.JSON)
+    each = sa.func.json_array_elements_text if database.postgres else sa.func.json_each
+    asked = each(names).table_valued("value", name="asked")
+    older = runs.alias()
+    since = (
+        sa.select(older.c.queued_at)
+        .where(older.c.region == asked.c.value)
+        .order_by(older.c.queued_at.desc())
+        .limit(1)
+        .offset(sa.bindparam("behind", type_=sa.Integer))
+        .scalar_subquery()
+    )
+    newest = (runs.c.region == asked.c.value) & (runs.c.queued_at >= sa.func.coalesce(since, sa.literal_column("0")))
+    shown = (runs.c.run_id, runs.c.region, runs.c.status, runs.c.ended, runs.c.error_class)
+    return (
+        sa.select(*shown).select_from(asked.join(runs, newest)).order_by(runs.c.queued_at.desc(), runs.c.run_id.desc())
+    )
 
 
 def failed_runs(connection: sa.Connection, since: datetime, limit: int) -> sa.Select[Any]:

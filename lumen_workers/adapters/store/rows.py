@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from lumen_workers.adapters.store.schema import effects, rule_applied, rule_events
-from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect
+from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect, field_names
 
 Row = sa.Row[Any]
 
@@ -18,7 +18,7 @@ Row = sa.Row[Any]
 def columns(record: type[Any], table: sa.Table, row: Row, *, leave_out: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The record's fields as the row has them under the columns of the same name."""
     values = row._mapping  # made anew at each look
-    return {f.name: values[table.c[f.name]] for f in fields(record) if f.name not in leave_out}
+    return {name: values[table.c[name]] for name in field_names(record) if name not in leave_out}
 
 
 def within(
@@ -94,4 +94,4 @@ def plain(record: Any) -> dict[str, Any]:
 
 
 def _shallow(record: Any) -> dict[str, Any]:
-    return {f.name: getattr(record, f.name) for f in fields(record)}
+    return {name: getattr(record, name) for name in field_names(type(record))}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,18 +15,18 @@ from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.leases import hold
 from lumen_workers.adapters.store.owed import owe
 from lumen_workers.adapters.store.rows import columns, plain
+from lumen_workers.adapters.store.runrows import get, locked, read
 from lumen_workers.adapters.store.schema import results, runs, stages
 from lumen_workers.adapters.store.seals import read_seals, write_seal
 from lumen_workers.adapters.store.sends import put
 from lumen_workers.adapters.store.tallies import Count, count
 from lumen_workers.domain.clock import iso
-from lumen_workers.domain.errors import LeaseLost, NotFound, UsageError
+from lumen_workers.domain.errors import LeaseLost, UsageError
 from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.notices import Send
-from lumen_workers.domain.runs import Cause, Lease, Owed, Result, Run, RunStatus, Seal, StageRun, StageStatus
+from lumen_workers.domain.runs import Cause, Lease, Owed, Result, Run, RunHead, RunStatus, Seal, StageRun, StageStatus
 
 _OPEN = [status.value for status in RunStatus if not status.final]
-_DERIVED = frozenset({"stages", "winner", "status", "cause"})
 
 
 class SqlRuns:
@@ -57,7 +57,7 @@ class SqlRuns:
     def get(self, run_id: str) -> Run:
         """One run with its stages. Raises NotFound."""
         with self._database.read() as connection:
-            return _get(connection, run_id)
+            return get(connection, run_id)
 
     def rows(
         self,
@@ -73,7 +73,11 @@ class SqlRuns:
         statement = sa.select(runs).order_by(runs.c.queued_at.desc(), runs.c.run_id.desc()).limit(limit)
         statement = statement.where(*(runs.c[name] == value for name, value in wanted.items() if value is not None))
         with self._database.read() as connection:
-            return _read(connection, statement)
+            return read(connection, statement)
+
+    def recent(self, regions: Sequence[str], limit: int) -> dict[str, list[RunHead]]:
+        """The newest ``limit`` runs of each region, newest first."""
+        return history.recent(self._database, regions, limit)
 
     def reruns(self, error_class: str, since: datetime) -> int:
         """How many reruns this class of failures has had since then, everywhere."""
@@ -90,7 +94,7 @@ class SqlRuns:
         """Runs that are not final, oldest first."""
         statement = sa.select(runs).where(runs.c.status.in_(_OPEN)).order_by(runs.c.queued_at, runs.c.run_id)
         with self._database.read() as connection:
-            return _read(connection, statement)
+            return read(connection, statement)
 
     def forsaken(self, since: datetime) -> list[Run]:
         """Lost runs, queued since then, that no later attempt of their region at the day follows; oldest first."""
@@ -99,7 +103,7 @@ class SqlRuns:
         followed = sa.select(later.c.run_id).where(same_day, later.c.attempt > runs.c.attempt).exists()
         lost = (runs.c.status == RunStatus.LOST.value) & (runs.c.queued_at >= since)
         with self._database.read() as connection:
-            return _read(connection, sa.select(runs).where(lost, ~followed).order_by(runs.c.queued_at, runs.c.run_id))
+            return read(connection, sa.select(runs).where(lost, ~followed).order_by(runs.c.queued_at, runs.c.run_id))
 
     def release(self, run_id: str) -> bool:
         """A queued run whose time has come waits no longer, from now on for a worker. False: it did not wait."""
@@ -112,7 +116,7 @@ class SqlRuns:
     def failed(self, since: datetime, limit: int) -> list[Run]:
         """The newest failed runs that were queued since then, at most ``limit`` of them, oldest first."""
         with self._database.read() as connection:
-            return _read(connection, history.failed_runs(connection, since, limit))
+            return read(connection, history.failed_runs(connection, since, limit))
 
     def last_ended(self, pipeline: str) -> datetime | None:
         """When the newest run that has an end (done, superseded, failed) had it."""
@@ -125,15 +129,11 @@ class SqlRuns:
     def start(self, run_id: str, executed_by: str, lease: Lease) -> Run:
         """queued or running → running, under the lease. Raises LeaseLost, also for a run that is final; NotFound."""
         with self._database.write() as connection:
-            self._open_run(connection, run_id, lease)
-            now = self._database.now(connection)
-            values = {
-                "status": RunStatus.RUNNING.value,
-                "executed_by": executed_by,
-                "started": sa.func.coalesce(runs.c.started, sa.bindparam("now", now, runs.c.started.type)),
-            }
-            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
-            run = _get(connection, run_id)
+            run = self._open_run(connection, run_id, lease)
+            started = run.started or self._database.now(connection)
+            run = replace(run, status=RunStatus.RUNNING, executed_by=executed_by, started=started)
+            values = {name: plain(run)[name] for name in ("status", "executed_by", "started")}
+            connection.execute(_CHANGE, {"of_run": run_id, **values})
             self._tell(connection, lease.holder, run, "claimed", {"epoch": lease.epoch})
             return run
 
@@ -163,7 +163,7 @@ class SqlRuns:
         """
         with self._database.write() as connection:
             hold(connection, lease)
-            run = _locked(connection, run_id)
+            run = locked(connection, run_id)
             if run.status in (RunStatus.DONE, RunStatus.SUPERSEDED) and run.digest == digest:
                 return run
             _require_open(run)
@@ -180,11 +180,11 @@ class SqlRuns:
             won = self._database.insert_new(connection, results, plain(claim))
             status = RunStatus.DONE if won else RunStatus.SUPERSEDED
             values = {"status": status.value, "digest": digest, "ended": now}
-            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
+            connection.execute(_CHANGE, {"of_run": run_id, **values})
             if won:
                 owe(self._database, connection, owed)
                 put(self._database, connection, sends)
-            run = _get(connection, run_id)
+            run = get(connection, run_id)
             first = won and _is_first(connection, claim)
             count(self._database, connection, counters.run_ended(run, lease.holder, first_of_day=first))
             self._tell(connection, lease.holder, run, status.value, {"digest": digest})
@@ -198,7 +198,7 @@ class SqlRuns:
         with self._database.write() as connection:
             if lease is not None:
                 hold(connection, lease)
-            run = _locked(connection, run_id)
+            run = locked(connection, run_id)
             if run.status is RunStatus.FAILED:
                 return run
             _require_open(run)
@@ -209,8 +209,8 @@ class SqlRuns:
                 "error": error,
                 "error_rule": verdict.rule,
             }
-            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(values))
-            run = _get(connection, run_id)
+            connection.execute(_CHANGE, {"of_run": run_id, **values})
+            run = get(connection, run_id)
             by = lease.holder if lease is not None else run.lane_region
             counts: list[Count] = [] if follow else counters.run_ended(run, by)
             follower = self._insert(connection, follow) if follow else None
@@ -230,7 +230,7 @@ class SqlRuns:
             where = (runs.c.run_id == run_id) & runs.c.status.in_(_OPEN)
             if not connection.execute(sa.update(runs).where(where).values(values)).rowcount:
                 return False
-            run = _get(connection, run_id)
+            run = get(connection, run_id)
             count(self._database, connection, counters.lost(run))
             self._tell(connection, by, run, "lost", {"why": why})
             return True
@@ -268,25 +268,19 @@ class SqlRuns:
             return known
         for position, stage in enumerate(run.stages):
             connection.execute(sa.insert(stages).values(plain(stage) | {"position": position}))
-        return _get(connection, run.run_id)
+        return get(connection, run.run_id)
 
     def _open_run(self, connection: sa.Connection, run_id: str, lease: Lease) -> Run:
         hold(connection, lease)
-        run = _locked(connection, run_id)
+        run = locked(connection, run_id)
         _require_open(run)
         return run
 
     def _put_stage(self, connection: sa.Connection, stage: StageRun, lease: Lease) -> tuple[Run, bool]:
         """The run as it was, and whether the row is new or has changed."""
-        values = plain(stage)
         run = self._open_run(connection, stage.run_id, lease)
-        statement = self._database.insert(stages).values(values | {"position": len(run.stages)})
-        statement = statement.on_conflict_do_update(
-            index_elements=[stages.c.run_id, stages.c.name],
-            set_={name: statement.excluded[name] for name in values if name not in ("run_id", "name")},
-            where=stages.c.status != StageStatus.DONE.value,
-        )
-        return run, connection.execute(statement.returning(stages.c.name)).first() is not None
+        values = plain(stage) | {"position": len(run.stages)}
+        return run, connection.execute(self._database.prepared(_put), values).first() is not None
 
     def _tell(self, connection: sa.Connection, by: str, run: Run, event: str, detail: Mapping[str, Any]) -> None:
         record(
@@ -317,7 +311,7 @@ def _why(run: Run) -> dict[str, Any]:
 def _same(connection: sa.Connection, run: Run) -> Run | None:
     """The run that has this attempt's key."""
     key = {"pipeline": run.pipeline, "day": run.day, "region": run.region, "attempt": run.attempt}
-    found = _read(connection, sa.select(runs).where(*(runs.c[name] == value for name, value in key.items())))
+    found = read(connection, sa.select(runs).where(*(runs.c[name] == value for name, value in key.items())))
     return found[0] if found else None
 
 
@@ -334,39 +328,14 @@ def _require_open(run: Run) -> None:
         raise LeaseLost(f"run {run.run_id} is {run.status.value}: nothing more may be written to it")
 
 
-def _locked(connection: sa.Connection, run_id: str) -> Run:
-    """The run, its row locked until the transaction ends. Raises NotFound."""
-    connection.execute(sa.select(runs.c.run_id).where(runs.c.run_id == run_id).with_for_update())
-    return _get(connection, run_id)
+_CHANGE = sa.update(runs).where(runs.c.run_id == sa.bindparam("of_run"))
 
 
-def _get(connection: sa.Connection, run_id: str) -> Run:
-    found = _read(connection, sa.select(runs).where(runs.c.run_id == run_id))
-    if not found:
-        raise NotFound(f"run {run_id!r} is not known")
-    return found[0]
-
-
-def _read(connection: sa.Connection, statement: sa.Select[Any]) -> list[Run]:
-    """Runs in the statement's order, with their stages and whether they won: three queries, however many runs."""
-    rows = connection.execute(statement).all()
-    wanted = statement.subquery()
-    of_run: dict[str, list[StageRun]] = defaultdict(list)
-    mine = (
-        sa.select(stages).join(wanted, wanted.c.run_id == stages.c.run_id).order_by(stages.c.run_id, stages.c.position)
-    )
-    for row in connection.execute(mine):
-        stage = StageRun(**columns(StageRun, stages, row) | {"status": StageStatus(row.status)})
-        of_run[stage.run_id].append(stage)
-    won = sa.select(results.c.run_id).join(wanted, wanted.c.run_id == results.c.run_id)
-    winners = set(connection.execute(won).scalars())
-    return [
-        Run(
-            **columns(Run, runs, row, leave_out=_DERIVED),
-            status=RunStatus(row.status),
-            cause=Cause(row.cause),
-            winner=row.run_id in winners,
-            stages=tuple(of_run[row.run_id]),
-        )
-        for row in rows
-    ]
+def _put(database: Database) -> sa.Executable:
+    statement = database.insert(stages)
+    kept = ("run_id", "name", "position")
+    return statement.on_conflict_do_update(
+        index_elements=[stages.c.run_id, stages.c.name],
+        set_={column.name: statement.excluded[column.name] for column in stages.c if column.name not in kept},
+        where=stages.c.status != StageStatus.DONE.value,
+    ).returning(stages.c.name)

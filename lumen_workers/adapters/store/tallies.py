@@ -39,10 +39,14 @@ class SqlTallies:
 def count(database: Database, connection: sa.Connection, counts: Iterable[Count], amount: int = 1) -> None:
     """Count inside a transaction. Rows are locked in one order, so that two such transactions never wait in a ring."""
     keys = sorted((name, json.dumps(dict(labels), sort_keys=True, ensure_ascii=False)) for name, labels in counts)
-    for name, labels in keys:
-        statement = database.insert(tallies).values(name=name, labels=labels, value=amount)
-        statement = statement.on_conflict_do_update(
-            index_elements=[tallies.c.name, tallies.c.labels],
-            set_={"value": tallies.c.value + statement.excluded.value},
-        )
-        connection.execute(statement)
+    if keys:
+        rows = [{"name": name, "labels": labels, "value": amount} for name, labels in keys]
+        connection.execute(database.prepared(_raise), rows)
+
+
+def _raise(database: Database) -> sa.Executable:
+    statement = database.insert(tallies)
+    return statement.on_conflict_do_update(
+        index_elements=[tallies.c.name, tallies.c.labels],
+        set_={"value": tallies.c.value + statement.excluded.value},
+    )

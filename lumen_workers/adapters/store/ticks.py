@@ -22,27 +22,14 @@ class SqlTicks:
         """True for the first to ask for this or a later slot."""
         with self._database.write() as connection:
             now = self._database.now(connection)
-            statement = self._database.insert(ticks).values(
-                entry=entry, region=region, since=now, slot=slot, started=now
-            )
-            statement = statement.on_conflict_do_update(
-                index_elements=[ticks.c.entry, ticks.c.region],
-                set_={
-                    "slot": statement.excluded.slot,
-                    "started": statement.excluded.started,
-                    "ended": None,
-                    "outcome": None,
-                },
-                where=ticks.c.slot.is_(None) | (ticks.c.slot < statement.excluded.slot),
-            )
-            return connection.execute(statement.returning(ticks.c.slot)).first() is not None
+            values = {"entry": entry, "region": region, "since": now, "slot": slot, "started": now}
+            return connection.execute(self._database.prepared(_claim), values).first() is not None
 
     def finish(self, entry: str, region: str, slot: int, outcome: str) -> None:
         """Note the end of a claimed slot; one that a later slot has replaced is left alone."""
-        mine = (ticks.c.entry == entry) & (ticks.c.region == region) & (ticks.c.slot == slot)
+        key = {"of_entry": entry, "of_region": region, "of_slot": slot}
         with self._database.write() as connection:
-            values = {"ended": self._database.now(connection), "outcome": outcome}
-            connection.execute(sa.update(ticks).where(mine & ticks.c.ended.is_(None)).values(values))
+            connection.execute(_FINISH, key | {"ended": self._database.now(connection), "outcome": outcome})
 
     def states(self) -> list[TickState]:
         """The latest slot of every entry and region that has had one."""
@@ -65,3 +52,21 @@ class SqlTicks:
             statement = sa.select(sa.func.min(ticks.c.since)).where(ticks.c.entry == entry)
             since: datetime | None = connection.execute(statement).scalar_one()
         return since
+
+
+_FINISH = sa.update(ticks).where(
+    ticks.c.entry == sa.bindparam("of_entry"),
+    ticks.c.region == sa.bindparam("of_region"),
+    ticks.c.slot == sa.bindparam("of_slot"),
+    ticks.c.ended.is_(None),
+)
+
+
+def _claim(database: Database) -> sa.Executable:
+    statement = database.insert(ticks)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[ticks.c.entry, ticks.c.region],
+        set_={"slot": new.slot, "started": new.started, "ended": None, "outcome": None},
+        where=ticks.c.slot.is_(None) | (ticks.c.slot < new.slot),
+    ).returning(ticks.c.slot)

@@ -11,7 +11,7 @@ from lumen_workers.domain.notices import Send
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.records import Effect, EffectOptions, Quote, Risk, RuleEvent, RuleSpec, RuleValue
-from lumen_workers.domain.runs import Lease, Owed, OwedState, Result, Run, Seal, StageRun, TickState
+from lumen_workers.domain.runs import Lease, Owed, OwedState, Result, Run, RunHead, Seal, StageRun, TickState
 from lumen_workers.domain.signals import Block
 
 
@@ -221,6 +221,9 @@ class RunStore(Protocol):
         limit: int | None = None,
     ) -> list[Run]:
         """Runs with their stages, newest first."""
+
+    def recent(self, regions: Sequence[str], limit: int) -> dict[str, list[RunHead]]:
+        """The newest ``limit`` runs of each region, newest first, in one look at the store."""
 
     def reruns(self, error_class: str, since: datetime) -> int:
         """How many reruns this class of failures has had since then, everywhere."""

@@ -102,3 +102,22 @@ def test_letters_are_counted_by_state(store: SqlStore, handled: LetterState) -> 
     store.notices.handle(letters[0].letter_id, handled, "a/h/kim")
     counts = store.notices.letter_counts()
     assert (counts["kept"], counts[handled.value], sum(counts.values())) == (2, 1, 3)
+
+
+def test_the_newest_runs_of_each_region(store: SqlStore) -> None:
+    assert store.runs.recent(["a", "b"], 2) == {"a": [], "b": []}
+    for number in range(4):
+        lease = claim(store, run(number))
+        if number == 2:
+            store.runs.fail(run(number).run_id, lease, verdict=records.verdict("network"), error="no")
+    store.runs.create(run(1, "b"), "b/h/1")
+    store.runs.create(run(1, "other"), "other/h/1")
+    store.runs.create(replace(run(3, pipeline="weekly"), day=records.DAY), "a/h/1")
+    found = store.runs.recent(["a", "b", "c"], 2)
+    assert list(found) == ["a", "b", "c"]
+    assert [head.run_id for head in found["a"]] == ["weekly-3-a", "daily-3-a"], "two of one instant, of three that fit"
+    assert [(head.run_id, head.region, head.status) for head in found["b"]] == [("daily-1-b", "b", RunStatus.QUEUED)]
+    assert found["c"] == []
+    third = store.runs.recent(["a"], 3)["a"][2]
+    assert (third.run_id, third.status, third.error_class) == ("daily-2-a", RunStatus.FAILED, "network")
+    assert third.ended == store.runs.get(third.run_id).ended

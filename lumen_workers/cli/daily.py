@@ -35,7 +35,9 @@ def daily(
         str | None, typer.Option("--from", help="Backfill: the first day. Days that have a result are left alone.")
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="Backfill: the last day; yesterday, unless given.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Backfill: so many days at most.")] = 31,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Backfill: so many days at most; 31, unless given.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.01, help="Backfill: begin no further day after so many minutes.")
     ] = None,
@@ -45,14 +47,14 @@ def daily(
     """Build, freeze, sign and verify one day here, in this process; or the missed days of a range, oldest first."""
     from lumen_workers.domain.errors import UsageError
 
-    if first is None and (last is not None or minutes is not None):
-        raise UsageError("--to and --minutes need --from, the first day to make up for")
+    if first is None and (last is not None or minutes is not None or limit is not None):
+        raise UsageError("--to, --limit and --minutes need --from, the first day to make up for")
     if first is not None and day is not None:
         raise UsageError("give --day or --from, not both")
     if first is None:
         _one(day or "yesterday", region, as_json)
     else:
-        _range(first, last or "yesterday", limit, minutes, region, as_json)
+        _range(first, last or "yesterday", limit or 31, minutes, region, as_json)
 
 
 def _one(day: str, region: str | None, as_json: bool) -> None:
@@ -146,12 +148,18 @@ def _begin(ctx: Context, day: date) -> Run:
 
     While another process works on the day, this waits for what comes of it.
     """
+    from lumen_workers.domain.errors import UsageError
     from lumen_workers.domain.ids import new_trace_id
     from lumen_workers.domain.runs import RunStatus
     from lumen_workers.engine.flow import start
     from lumen_workers.engine.reconcile import take_over
+    from lumen_workers.engine.regions import is_drained
     from lumen_workers.pipelines.daily import DAILY_PIPELINE
 
+    if is_drained(ctx, ctx.region):
+        raise UsageError(
+            f"{ctx.region} is drained; end that with `lumen resume {ctx.region}`, or choose another with --region"
+        )
     trace_id = new_trace_id()
     others: Run | None = None
     while True:

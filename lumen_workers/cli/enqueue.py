@@ -74,7 +74,7 @@ def _send(
     from lumen_workers.pipelines.tasks import PIPELINES
 
     pipeline = next((p.name for p in PIPELINES if task.name == f"lumen.{p.name}"), None)
-    if pipeline is not None and set(payload) == {"day"}:
+    if pipeline is not None and set(payload) == {"day"} and isinstance(payload["day"], str):
         ask(store, dispatcher, pipeline, date.fromisoformat(payload["day"]), region=region, trace_id=trace_id)
     else:
         dispatcher.send(task.name, region=region, lane=task.lane, payload=payload, trace_id=trace_id)

@@ -34,7 +34,7 @@ class Stages:
         """Tell what is new, on standard error; returns the latest run of the trace, None before there is one."""
         from lumen_workers.domain.runs import RunStatus
 
-        runs = [run for run in self._store.runs.rows(day=self._day) if run.trace_id == self._trace_id]
+        runs = self._store.runs.rows(day=self._day, trace_id=self._trace_id)
         for run in reversed(runs):
             self._once(run.run_id, "queued", f"{run.run_id}  queued, revision {run.revision} of {run.day}")
             for stage in run.stages:
@@ -67,12 +67,12 @@ def follow_run(store: Store, day: date, region: str, trace_id: str, timeout: flo
     def look() -> Run | None:
         run = stages.tell()
         if run is None and time.monotonic() - asked > _STANDING_S:
-            run = next((run for run in store.runs.rows(day=day) if run.region == region), None)
+            run = next(iter(store.runs.rows(day=day, region=region, limit=1)), None)
             if run is not None and run.status in (RunStatus.DONE, RunStatus.SUPERSEDED):
                 progress(f"{run.run_id}  {run.status} already, nothing new to build")
         if run is not None and run.status.final and run.status is not RunStatus.LOST:
             return run
-        if refused := [letter for letter in store.notices.letters() if letter.trace_id == trace_id]:
+        if refused := store.notices.letters(trace_id=trace_id):
             raise CheckFailed(f"refused: {refused[-1].reason}")
         return None
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from lumen_workers.domain.clock import require_aware
 
-
 _names: dict[type, tuple[str, ...]] = {}
 
 

@@ -164,6 +164,11 @@ class Run(Record):
         return self.run_id.partition(".")[0][-8:]
 
     @property
+    def is_new(self) -> bool:
+        """Whether it waits to begin, and does not go on with what its lane has begun: a drained one leaves it."""
+        return self.status is RunStatus.QUEUED and self.cause not in (Cause.LOST, Cause.RERUN)
+
+    @property
     def lane_region(self) -> str:
         """The region whose lane gets its messages."""
         return self.assigned or self.region

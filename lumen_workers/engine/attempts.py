@@ -109,16 +109,25 @@ def runs_of(ctx: Context, pipeline: str, day: date, region: str) -> list[Run]:
 
 
 def lost_in_a_row(runs: Iterable[Run]) -> int:
-    """How many of the newest of these attempts (of one region at one day) were lost, one after the other."""
-    newest_first = sorted(runs, key=lambda run: run.attempt, reverse=True)
-    return next((n for n, run in enumerate(newest_first) if run.status is not RunStatus.LOST), len(newest_first))
+    """How many of the newest of these attempts (of one region at one day) were lost, one after the other.
+
+    One that somebody has asked for, rather than one that follows another by itself, begins a new count.
+    """
+    count = 0
+    for run in sorted(runs, key=lambda run: run.attempt, reverse=True):
+        if run.status is not RunStatus.LOST:
+            break
+        count += 1
+        if run.follows is None:
+            break
+    return count
 
 
 def _reruns_in_a_row(mine: Iterable[Run]) -> int:
     """How many of the newest attempts since somebody asked were reruns; losses in between do not break the row."""
     count = 0
     for run in mine:
-        if run.cause is Cause.ASKED:
-            break
         count += run.cause is Cause.RERUN
+        if run.follows is None:
+            break
     return count

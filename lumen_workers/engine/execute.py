@@ -78,9 +78,14 @@ def execute(stage: Stage, pipeline: Pipeline, ctx: Context, run: Run, seal: Seal
         return _record(ctx, replace(row, status=StageStatus.DONE, outputs=outputs), began, lease, kept)
 
 
+def clean(text: str) -> str:
+    """``text`` as any store can hold it: no NUL, no half of a surrogate pair."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\ufffd")
+
+
 def told(error: BaseException) -> str:
     """An error as one line that any store can hold."""
-    text = " ".join(f"{type(error).__name__}: {error}".replace("\x00", "\ufffd").split())
+    text = " ".join(clean(f"{type(error).__name__}: {error}").split())
     return text if len(text) <= _MAX_ERROR else text[: _MAX_ERROR - 1] + "…"
 
 

@@ -17,7 +17,7 @@ from lumen_workers.engine.declare import Pipeline
 from lumen_workers.engine.execute import clear, execute, set_aside, told
 from lumen_workers.engine.outbox import report_sends
 from lumen_workers.engine.outcome import Fence, Fenced
-from lumen_workers.engine.regions import is_drained
+from lumen_workers.engine.regions import RUN_LEASE, is_drained
 from lumen_workers.engine.seals import is_ours, seal_for
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def stage_task(pipeline: str, stage: str) -> str:
 
 def claim_name(run: Run) -> str:
     """The lease that every attempt of a region at one revision works under."""
-    return f"run/{run.pipeline}/{run.day}/r{run.revision}/{run.region}"
+    return f"{RUN_LEASE}{run.pipeline}/{run.day}/r{run.revision}/{run.region}"
 
 
 def start(
@@ -73,7 +73,8 @@ def start(
             replace(planned, not_before=planned.queued_at + timedelta(seconds=wait_s)), ctx.holder
         )
     run = ctx.store.runs.create(planned, ctx.holder)
-    send_next(ctx, pipeline, run)
+    if run.not_before is None:
+        send_next(ctx, pipeline, run)
     return run
 
 
@@ -84,6 +85,8 @@ def restart(ctx: Context, pipeline: Pipeline, lost: Run, *, lane: str | None = N
     if count < MAX_LOST:
         cause = Cause.LOST if lost.region == lane else Cause.TAKEOVER
         return start(ctx, pipeline, lost.day, lost.trace_id, region=lost.region, lane=lane, cause=cause, follows=lost)
+    if ctx.store.notices.alarm(f"lost/{lost.run_id}") is not None:
+        return None  # a person has seen it, and what they have resolved does not come up again by itself
     ctx.store.notices.raise_alarm(
         f"lost/{lost.run_id}",
         "run_lost",
@@ -123,13 +126,15 @@ def advance(ctx: Context, pipeline: Pipeline, stage_name: str, run_id: str, atte
     run = ctx.store.runs.get(run_id)
     if attempt != run.attempt or run.status.final:
         return Fenced(f"stale: {run_id} is {run.status}", Fence.STALE_ATTEMPT)
-    if run.status is RunStatus.QUEUED and is_drained(ctx, ctx.region):
+    if run.lane_region != ctx.region:
+        return Fenced(f"stale: {run_id} is {run.lane_region}'s to do", Fence.STALE_ATTEMPT)
+    if run.is_new and is_drained(ctx, ctx.region):
         return f"drained: {ctx.region} takes nothing new, {run_id} is left to its stand-in"
     seal = ctx.store.runs.seals(run.pipeline, run.day)[run.revision - 1]
     if not is_ours(ctx, seal):
         # The reconciler sees to a lost run that has no follower, should this process end before the next line does.
         why = "it was sealed by other code or configuration"
-        if ctx.store.runs.lose(run_id, ctx.holder, why) and run.lane_region == ctx.region:
+        if ctx.store.runs.lose(run_id, ctx.holder, why):
             restart(ctx, pipeline, run)
         return f"{run_id}: {why}; lost, another attempt follows"
     if missing := {stage.name for stage in pipeline.before(stage_name)} - done_stages(run):
@@ -159,7 +164,7 @@ def _finish(ctx: Context, pipeline: Pipeline, run: Run, seal: Seal, lease: Lease
     """Elect the winner, owe the cross-verification, and raise an alarm where two regions differ.
 
     The run is final from the election on: nothing that fails or is missed behind it can undo that. The reconciler makes
-    up for the alarm, the message and the workspace.
+    up for the alarms, the message and the workspace.
     """
     stages = ctx.store.runs.get(run.run_id).stages
     digest = next((str(row.outputs["root"]) for row in stages if "root" in row.outputs), None)
@@ -178,7 +183,8 @@ def _finish(ctx: Context, pipeline: Pipeline, run: Run, seal: Seal, lease: Lease
 def check_digest(ctx: Context, run: Run) -> None:
     """Raise an alarm if a finished run's digest is not the result's."""
     result = ctx.store.runs.result(run.pipeline, run.day, run.revision)
-    if result is not None and run.digest not in (None, result.digest):
+    differs = result is not None and run.digest not in (None, result.digest)
+    if result is not None and differs and ctx.store.notices.alarm(f"digest/{run.run_id}") is None:
         ctx.store.notices.raise_alarm(
             f"digest/{run.run_id}",
             "digest_mismatch",
@@ -216,6 +222,11 @@ def _owed(ctx: Context, run: Run) -> list[Owed]:
 def owed_key(pipeline: str, day: date, revision: int) -> str:
     """The key of a day's cross-verification."""
     return f"{pipeline}/{day}/r{revision}"
+
+
+def overdue_key(key: str) -> str:
+    """The alarm of a cross-verification that stays owed."""
+    return f"{CROSS_VERIFY}/overdue/{key}"
 
 
 def _ask_for_cross_verification(ctx: Context, run: Run) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from lumen_workers.domain.clock import Clock
-from lumen_workers.domain.errors import LeaseLost, LumenError
+from lumen_workers.domain.errors import LeaseLost
 from lumen_workers.domain.ports import LeaseStore
 from lumen_workers.domain.runs import Lease
 
@@ -46,7 +46,7 @@ def keep(leases: LeaseStore, lease: Lease, ttl: timedelta, clock: Clock) -> Iter
             except LeaseLost as error:
                 kept.lost = error
                 return
-            except LumenError as error:
+            except Exception as error:  # noqa: BLE001  (a thread that ends in silence would renew no more)
                 if clock.monotonic() - held_since > seconds:
                     kept.lost = LeaseLost(f"lease {lease.name}: not renewed for {seconds:g} s: {error}")
                     return

@@ -40,17 +40,27 @@ def replay(
             f"then `lumen letters discard {letter.letter_id}`"
         )
     trace_id = new_trace_id()
+    if not store.notices.handle(letter.letter_id, LetterState.REPLAYED, by):
+        raise UsageError(f"{letter.letter_id} was handled just now by somebody else")
+    try:
+        asked = _ask(store, dispatcher, letter, task, arguments, trace_id)
+    except BaseException:
+        store.notices.take_back(letter.letter_id, by)
+        raise
+    return {"state": LetterState.REPLAYED.value, "asked": asked, "trace_id": trace_id}
+
+
+def _ask(
+    store: Store, dispatcher: Dispatcher, letter: Letter, task: Known, arguments: Mapping[str, Any], trace_id: str
+) -> str:
     if "run_id" in arguments:
         run = store.runs.get(str(arguments["run_id"]))
         ask(store, dispatcher, run.pipeline, run.day, region=run.region, trace_id=trace_id)
-        asked = f"asked {run.region} for {run.pipeline} of {run.day} again, trace {trace_id}"
-    else:
-        payload = {name: value for name, value in arguments.items() if name != "trace_id"}
-        task.parse({**payload, "trace_id": trace_id})
-        dispatcher.send(letter.task, region=letter.region, lane=task.lane, payload=payload, trace_id=trace_id)
-        asked = f"sent {letter.task} to {letter.region} again, trace {trace_id}"
-    store.notices.handle(letter.letter_id, LetterState.REPLAYED, by)
-    return {"state": LetterState.REPLAYED.value, "asked": asked, "trace_id": trace_id}
+        return f"asked {run.region} for {run.pipeline} of {run.day} again, trace {trace_id}"
+    payload = {name: value for name, value in arguments.items() if name != "trace_id"}
+    task.parse({**payload, "trace_id": trace_id})
+    dispatcher.send(letter.task, region=letter.region, lane=task.lane, payload=payload, trace_id=trace_id)
+    return f"sent {letter.task} to {letter.region} again, trace {trace_id}"
 
 
 def _arguments(letter: Letter) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -24,11 +25,12 @@ from lumen_workers.domain.regions import SUPPRESS
 from lumen_workers.domain.runs import Run, Seal
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.execute import told
+from lumen_workers.engine.regions import look_at
 
 log = logging.getLogger(__name__)
 
-HOLD: Final = timedelta(minutes=3)
-"""How long one send may take before its end counts as unknown: longer than any channel waits."""
+HOLD: Final = timedelta(minutes=5)
+"""How long one send may take before its end counts as unknown: as long as the tick that does it may take at all."""
 
 TRIES: Final = 6
 BACKOFF: Final = timedelta(seconds=30)
@@ -37,6 +39,7 @@ BACKOFF: Final = timedelta(seconds=30)
 _BUDGET_S: Final = 20.0
 """A tick begins no further send after this, so that its lane stays free."""
 
+_TOLD_AT_ONCE: Final = 50
 _OWN_KINDS: Final = frozenset({"send_in_doubt", "send_failed"})
 """Alarms about sends; what goes wrong in telling them makes no alarm about an alarm."""
 
@@ -62,9 +65,11 @@ def report_sends(ctx: Context, run: Run, seal: Seal, digest: str) -> list[Send]:
 
 def deliver(ctx: Context) -> str:
     """Route new alarms, note sends whose end is unknown, send what is due. Returns one line."""
+    if look_at(ctx).executor(ctx.region) not in (None, ctx.region):
+        return f"drained: {ctx.region} sends nothing, another region does"
     routed = 0 if _suppressed(ctx) else sum(_route(ctx, alarm) for alarm in ctx.store.notices.unrouted())
-    for send in ctx.store.sends.doubt():
-        _doubted(ctx, send)
+    ctx.store.sends.doubt()
+    _tell_of_sends(ctx)
     sent = failed = 0
     ends = ctx.clock.monotonic() + _BUDGET_S
     while ctx.clock.monotonic() < ends and (claimed := ctx.store.sends.claim(ctx.holder, HOLD)) is not None:
@@ -110,54 +115,70 @@ def _send(
 
 
 def _tell(ctx: Context, send: Send) -> bool:
-    """One claimed send, to its end as far as it can be known. StoreUnavailable leaves it in doubt."""
-    try:
-        with tempfile.TemporaryDirectory(dir=_scratch(ctx), prefix="send-") as scratch:
-            telling = _telling(ctx, send, Path(scratch))
-            ctx.channels()[send.channel].tell(send.recipient, telling)
-    except StoreUnavailable:
-        raise
-    except InDoubt as error:
-        ctx.store.sends.settle(send, SendState.IN_DOUBT, detail=told(error))
-        _doubted(ctx, send)
-    except Exception as error:  # noqa: BLE001  (whatever a channel meets; surely not taken)
-        _not_taken(ctx, send, error)
-    else:
+    """One claimed send, to its end as far as it can be known. StoreUnavailable leaves it in doubt.
+
+    What goes wrong before the channel is asked is this machine's trouble (its disk, its view of the archive, its
+    configuration): the send is due again, and another region may have better luck.
+    """
+    with ExitStack() as scratch:
+        try:
+            telling = _report(ctx, send, _scratch(ctx, scratch)) if send.kind == "report" else _of_alarm(send)
+            channel = ctx.channels()[send.channel]
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever this machine lacks)
+            _not_taken(ctx, send, error, final=False)
+            return False
+        try:
+            channel.tell(send.recipient, telling)
+        except InDoubt as error:
+            ctx.store.sends.settle(send, SendState.IN_DOUBT, detail=told(error))
+            _tell_of(ctx, send, SendState.IN_DOUBT, told(error))
+            return False
+        except Exception as error:  # noqa: BLE001  (whatever a channel meets; surely not taken)
+            _not_taken(ctx, send, error, final=not ctx.policies[ctx.judge(error).error_class].transient)
+            return False
+        # From here on it is taken, whatever happens.
         ctx.store.sends.settle(send, SendState.SENT, detail=f"taken by {send.channel}")
         return True
-    return False
 
 
-def _not_taken(ctx: Context, send: Send, error: Exception) -> None:
-    verdict = ctx.judge(error)
-    if ctx.policies[verdict.error_class].transient and send.tries < TRIES:
-        wait = max(BACKOFF * 2 ** (send.tries - 1), timedelta(seconds=verdict.retry_after_s or 0))
+def _not_taken(ctx: Context, send: Send, error: Exception, *, final: bool) -> None:
+    if not final and send.tries < TRIES:
+        wait = max(BACKOFF * 2 ** (send.tries - 1), timedelta(seconds=ctx.judge(error).retry_after_s or 0))
         ctx.store.sends.settle(send, SendState.DUE, detail=told(error), not_before=ctx.store.now() + wait)
         return
     log.error("%s to %s: not sent: %s", send.subject, send.recipient, told(error))
     ctx.store.sends.settle(send, SendState.FAILED, detail=told(error))
-    _alarm(ctx, send, "send_failed", f"was not sent after {send.tries} tries ({verdict.error_class}): {told(error)}")
+    _tell_of(ctx, send, SendState.FAILED, told(error))
 
 
-def _doubted(ctx: Context, send: Send) -> None:
-    """A person has to ask the recipient: sent again, it might come twice."""
+def _tell_of_sends(ctx: Context) -> None:
+    """What is in doubt or has failed, and nobody has been told of: whoever settled it may have died behind that."""
+    for state in (SendState.IN_DOUBT, SendState.FAILED):
+        for send in ctx.store.sends.rows(state=state, limit=_TOLD_AT_ONCE):
+            _tell_of(ctx, send, state, str(send.detail))
+
+
+def _tell_of(ctx: Context, send: Send, state: SendState, why: str) -> None:
+    """A person has to see to it, once. A way out that may repeat is used again instead."""
     channel = ctx.channels().get(send.channel)
-    if channel is not None and channel.repeatable:
+    if state is SendState.IN_DOUBT and channel is not None and channel.repeatable:
         ctx.store.sends.decide(send.message_id, SendState.DUE, ctx.holder)
         return
-    _alarm(
-        ctx,
-        send,
-        "send_in_doubt",
-        f"was begun and its end is unknown; ask {send.recipient}, then `lumen outbox repeat|settle {send.message_id}`",
-    )
-
-
-def _alarm(ctx: Context, send: Send, kind: str, what: str) -> None:
-    if send.kind == "alarm" and send.payload.get("kind") in _OWN_KINDS:
+    kind = f"send_{state.value}"
+    key = f"{kind}/{send.message_id}"
+    about_a_send = send.kind == "alarm" and send.payload.get("kind") in _OWN_KINDS
+    if about_a_send or ctx.store.notices.alarm(key) is not None:
         return
+    what = (
+        f"was begun and its end is unknown ({why}); ask {send.recipient}, then `lumen outbox repeat|settle "
+        f"{send.message_id}`"
+        if state is SendState.IN_DOUBT
+        else f"was not sent after {send.tries} tries: {why}; mend it, then `lumen outbox repeat {send.message_id}`"
+    )
     ctx.store.notices.raise_alarm(
-        f"{kind}/{send.message_id}",
+        key,
         kind,
         AlarmSeverity.TICKET,
         f"{send.kind} {send.subject} to {send.recipient} {what}",
@@ -166,13 +187,10 @@ def _alarm(ctx: Context, send: Send, kind: str, what: str) -> None:
     )
 
 
-def _scratch(ctx: Context) -> Path:
+def _scratch(ctx: Context, stack: ExitStack) -> Path:
     ctx.work.mkdir(parents=True, exist_ok=True)
-    return ctx.work
-
-
-def _telling(ctx: Context, send: Send, scratch: Path) -> Telling:
-    return _report(ctx, send, scratch) if send.kind == "report" else _of_alarm(send)
+    folder = tempfile.TemporaryDirectory(dir=ctx.work, prefix="send-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(folder))
 
 
 def _report(ctx: Context, send: Send, scratch: Path) -> Telling:

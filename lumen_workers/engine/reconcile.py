@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -16,7 +16,16 @@ from lumen_workers.engine.attempts import lost_in_a_row, runs_of
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Pipeline
 from lumen_workers.engine.execute import sweep
-from lumen_workers.engine.flow import CROSS_VERIFY, check_digest, claim_name, restart, send_next, send_owed, start
+from lumen_workers.engine.flow import (
+    CROSS_VERIFY,
+    check_digest,
+    claim_name,
+    overdue_key,
+    restart,
+    send_next,
+    send_owed,
+    start,
+)
 from lumen_workers.engine.regions import JOBS, Regions, look_at
 from lumen_workers.engine.requests import REQUEST, pursue
 
@@ -33,7 +42,7 @@ CROSS_VERIFY_PATIENCE = timedelta(hours=1)
 """How long a cross-verification may stay owed before its absence is an alarm."""
 
 _FORGET_PULSES = timedelta(days=7)
-_RECENT = 10
+_RECENT = 300
 _TOLD_WITHIN = timedelta(hours=6)
 
 Item = TypeVar("Item")
@@ -57,19 +66,26 @@ def reconcile(ctx: Context, pipelines: Mapping[str, Pipeline]) -> str:
 
     each([standing], lambda keys: _tell_silence(ctx, regions, keys))
     each(store.owed.due(CROSS_VERIFY), lambda row: _check_age(ctx, row))
-    mine = [run for run in open_runs if run.lane_region in kept]
+    # What it has begun is its own to finish, also where it takes nothing new and nobody stands in for it.
+    mine = [run for run in open_runs if run.lane_region in kept or (run.lane_region == ctx.region and not run.is_new)]
     each(mine, lambda run: _look_after(ctx, regions, pipelines, run))
-    forsaken = [run for run in store.runs.forsaken(regions.now - slots.LOOK_BACK) if run.lane_region in kept]
+    forsaken = [
+        run
+        for run in store.runs.forsaken(regions.now - slots.LOOK_BACK)
+        if run.lane_region in kept or (run.lane_region == ctx.region and run.started is not None)
+    ]
     revived = each(forsaken, lambda run: _revive(ctx, regions, pipelines, run))
-    pairs = [(pipeline, region) for region in regions.order if region in kept for pipeline in pipelines.values()]
-    fired = each(pairs, lambda pair: slots.fire(ctx, regions, *pair))
+    view = slots.look(ctx, regions, pipelines.values(), kept, open_runs)
+    fired = each(view.regions, lambda pair: slots.fire(ctx, regions, view, *pair))
     asked = [row for row in store.owed.due(REQUEST) if row.region in kept]
     sent = each(asked, lambda row: pursue(ctx, regions, pipelines, row))
     unverified = [row for row in store.owed.due(CROSS_VERIFY) if row.region in kept]
     sent += each(unverified, lambda row: _pass_on(ctx, regions, row))
-    each(pipelines.values(), lambda pipeline: slots.check_day(ctx, regions, pipeline))
-    recent = store.runs.rows(region=ctx.region, limit=_RECENT)
-    each([r for r in recent if r.ended and regions.now - r.ended < _TOLD_WITHIN], lambda run: _tell_again(ctx, run))
+    each(pipelines.values(), lambda pipeline: slots.check_day(ctx, regions, view, pipeline))
+    recent = [
+        run for run in store.runs.ended(regions.now - _TOLD_WITHIN, _RECENT) if {run.region, run.lane_region} & kept
+    ]
+    each(recent, lambda run: _tell_again(ctx, run, standing))
     store.pulses.prune(regions.now - _FORGET_PULSES)
     sweep(ctx)
     if errors:
@@ -145,7 +161,7 @@ def _unclaimed(ctx: Context, regions: Regions, run: Run) -> str | None:
         return None
     if not regions.consuming(lane):
         return f"{lane} is silent"
-    if lane in regions.drained and run.status is RunStatus.QUEUED:
+    if lane in regions.drained and run.is_new:
         return f"{lane} takes nothing new"
     losses = lost_in_a_row(row for row in runs_of(ctx, run.pipeline, run.day, run.region) if row.attempt < run.attempt)
     if waited > QUEUE_PATIENCE * 2**losses:
@@ -166,6 +182,8 @@ def _free_epoch(ctx: Context, run: Run) -> int | None:
 def _revive(ctx: Context, regions: Regions, pipelines: Mapping[str, Pipeline], run: Run) -> bool:
     """The next attempt: by the region's own workers where they can, else by its stand-in's."""
     executor = regions.executor(run.region)
+    if executor is None and run.lane_region == ctx.region and run.started is not None:
+        executor = ctx.region
     if run.pipeline not in pipelines or executor is None:
         return False
     return restart(ctx, pipelines[run.pipeline], run, lane=executor) is not None
@@ -192,7 +210,7 @@ def _check_age(ctx: Context, row: Owed) -> bool:
     if ctx.store.now() - row.created <= CROSS_VERIFY_PATIENCE:
         return False
     return ctx.store.notices.raise_alarm(
-        f"{row.kind}/overdue/{row.key}",
+        overdue_key(row.key),
         "cross_verify_overdue",
         AlarmSeverity.TICKET,
         f"{row.key}: {row.region} has not cross-verified it since {row.created:%Y-%m-%d %H:%M} UTC; "
@@ -217,18 +235,21 @@ def _tell_silence(ctx: Context, regions: Regions, standing: frozenset[str]) -> b
                 + (f"{stand_in} stands in for it" if stand_in else "no other region can stand in for it"),
                 facts={"region": region},
             )
-        elif not silent and key in standing:
+        elif key in standing and (regions.alive(region) or region in regions.drained):
             changed |= ctx.store.notices.resolve(key, ctx.holder)
     return changed
 
 
-def _tell_again(ctx: Context, run: Run) -> bool:
-    """What a worker that died behind a run's end had yet to say. Saying it again is harmless."""
-    if run.status is RunStatus.FAILED and not tickets.has_told(ctx, run):
-        if any(row.follows == run.run_id for row in runs_of(ctx, run.pipeline, run.day, run.region)):
+def _tell_again(ctx: Context, run: Run, standing: Collection[str]) -> bool:
+    """What a worker that died behind a run's end had yet to say or to close. Doing it again is harmless."""
+    if run.status is RunStatus.FAILED:
+        newest = runs_of(ctx, run.pipeline, run.day, run.region)[0]
+        if newest.run_id != run.run_id or tickets.has_told(ctx, run):
             return False
         tickets.give_up(ctx, run, tickets.failed_stage(run))
         return True
     if run.status is RunStatus.SUPERSEDED:
         check_digest(ctx, run)
+    if standing:
+        tickets.close(ctx, run)
     return False

@@ -13,6 +13,9 @@ from lumen_workers.engine.context import Context
 RECONCILE = "reconcile"
 """The tick by which a region looks after its own work."""
 
+RUN_LEASE = "run/"
+"""How the lease of a run's claim begins; its holder names the region that works."""
+
 JOBS = "jobs"
 """The lane whose signs of life tell whether a region works."""
 
@@ -27,17 +30,20 @@ class Regions:
     seen: Mapping[str, datetime]
     looked: Mapping[str, datetime | None]
     drained: frozenset[str]
+    busy: frozenset[str] = frozenset()
 
     def alive(self, region: str) -> bool:
         """Whether its jobs lane has given a sign of life, or looked after its work, while its stand-ins still wait."""
         return self._fresh(region, self.seen.get(region))
 
     def consuming(self, region: str) -> bool:
-        """Whether it lives and does what its lane is sent: its last reconcile tick is as fresh.
+        """Whether it lives and does what its lane is sent: it holds a run, or its last reconcile tick is as fresh.
 
-        Processes may live behind a worker that is stopped, or behind a beat that is dead.
+        Processes may live behind a worker that is stopped, or behind a beat that is dead; and ticks may wait behind
+        long stages.
         """
-        return self.alive(region) and (region not in self.looked or self._fresh(region, self.looked[region]))
+        looked = region not in self.looked or self._fresh(region, self.looked[region])
+        return self.alive(region) and (looked or region in self.busy)
 
     def able(self, region: str) -> bool:
         """Whether it takes new work."""
@@ -73,6 +79,7 @@ def look_at(ctx: Context) -> Regions:
         seen=seen,
         looked=looked,
         drained=drained(store.switches.rows()),
+        busy=frozenset(x.holder.partition("/")[0] for x in store.leases.live() if x.name.startswith(RUN_LEASE)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from lumen_workers.domain.errors import NetworkError
+from lumen_workers.domain.errors import LumenError
 from lumen_workers.domain.ports import Dispatcher, Store
 from lumen_workers.domain.runs import Cause, Owed, OwedState
 from lumen_workers.engine.context import Context
@@ -22,7 +22,7 @@ PATIENCE: Final = timedelta(seconds=15)
 
 
 def ask(store: Store, dispatcher: Dispatcher, pipeline: str, day: date, *, region: str, trace_id: str) -> None:
-    """Write the request down and send it. Raises NetworkError, and forgets it, when the broker does not take it."""
+    """Write the request down and send it. Raises NetworkError or TokenExpired, and forgets it, when that fails."""
     now = store.now()
     store.owed.add(
         [
@@ -39,7 +39,7 @@ def ask(store: Store, dispatcher: Dispatcher, pipeline: str, day: date, *, regio
     )
     try:
         _send(dispatcher, pipeline, day.isoformat(), region, trace_id)
-    except NetworkError as error:
+    except LumenError as error:
         store.owed.settle(REQUEST, trace_id, OwedState.FAILED, by=region, detail=f"not sent: {error}")
         raise
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 from lumen_workers.domain.failures import AlarmSeverity
-from lumen_workers.domain.notices import LetterState
 from lumen_workers.domain.runs import Run, RunStatus, StageStatus
 from lumen_workers.engine.context import Context
 
@@ -15,8 +14,7 @@ REPEATED_WITHIN = timedelta(hours=6)
 REPEATED = 2
 """So many failures of one region within that time are a ticket of their own."""
 
-_LOOKED_AT = 200
-"""Letters among which one that was written before is looked for: they are about one failure, so they are neighbours."""
+_OF_A_RUN = frozenset({"run_failed", "run_lost", "not_started"})
 
 
 def give_up(ctx: Context, run: Run, stage: str) -> None:
@@ -37,9 +35,11 @@ def give_up(ctx: Context, run: Run, stage: str) -> None:
 
 
 def has_told(ctx: Context, run: Run) -> bool:
-    """Whether a failed run's end was told: a worker may have died before it could."""
-    alarm = ctx.store.notices.alarm(ticket_key(run, failed_stage(run)))
-    return alarm is not None and (alarm.resolved_at is None or run.ended is None or alarm.ts >= run.ended)
+    """Whether a failed run's end was told: a worker may have died before it could. A ticket that is over counts too."""
+    if ctx.policies[run.error_class or "unknown"].ticket:
+        alarm = ctx.store.notices.alarm(ticket_key(run, failed_stage(run)))
+        return alarm is not None and (alarm.resolved_at is None or run.ended is None or alarm.resolved_at >= run.ended)
+    return _letter_of(ctx, run)
 
 
 def ticket_key(run: Run, stage: str) -> str:
@@ -69,22 +69,26 @@ def close(ctx: Context, run: Run) -> None:
     for alarm in ctx.store.notices.alarms(standing=True):
         facts = alarm.facts
         same_day = (facts.get("pipeline"), facts.get("day")) == (run.pipeline, run.day.isoformat())
-        over = alarm.kind == "day_failed" or (
-            alarm.kind in ("run_failed", "run_lost") and facts["region"] == run.region
-        )
-        if same_day and over:
+        same_region = facts.get("region") == run.region
+        of_the_day = same_day and (alarm.kind == "day_failed" or (alarm.kind in _OF_A_RUN and same_region))
+        if of_the_day or (alarm.kind == "region_failing" and same_region):
             ctx.store.notices.resolve(alarm.key, ctx.holder)
 
 
 def _write_letter(ctx: Context, run: Run, stage: str) -> None:
     """Keep the message, once: to replay it is to ask for another attempt, from the failed stage on."""
-    task = f"lumen.{run.pipeline}.{stage}"
-    kept = ctx.store.notices.letters(state=LetterState.KEPT, limit=_LOOKED_AT)
-    if any(letter.task == task and letter.trace_id == run.trace_id and run.run_id in letter.payload for letter in kept):
+    if _letter_of(ctx, run):
         return
+    task = f"lumen.{run.pipeline}.{stage}"
     payload = json.dumps({"kwargs": {"run_id": run.run_id, "attempt": run.attempt, "trace_id": run.trace_id}})
     reason = f"out of reruns: {run.error_class} ({run.error_rule}): {run.error}"
     ctx.store.notices.refuse(task, run.region, reason[:1000], payload, run.trace_id)
+
+
+def _letter_of(ctx: Context, run: Run) -> bool:
+    """Whether a run has its letter, whatever has become of it."""
+    letters = ctx.store.notices.letters(trace_id=run.trace_id)
+    return any(f'"run_id": "{run.run_id}"' in letter.payload for letter in letters)
 
 
 def _note_repetition(ctx: Context, run: Run) -> None:

@@ -59,7 +59,12 @@ def run_slot(ctx: Context, pipeline: Pipeline, trace_id: str) -> str:
     except Exception as error:
         detail = f"{pipeline.name} of {day} was not started in {ctx.region}: {told(error)}"
         ctx.store.notices.raise_alarm(
-            f"start/{pipeline.name}/{day}/{ctx.region}", "not_started", AlarmSeverity.PAGE, detail
+            f"start/{pipeline.name}/{day}/{ctx.region}",
+            "not_started",
+            AlarmSeverity.PAGE,
+            detail,
+            facts={"pipeline": pipeline.name, "day": day.isoformat(), "region": ctx.region},
+            trace_id=trace_id,
         )
         _close(ctx, entry, slot, f"failed: {told(error)}"[:500])
         raise

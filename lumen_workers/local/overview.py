@@ -10,6 +10,8 @@ from lumen_workers.domain.clock import US, iso, to_us
 from lumen_workers.domain.notices import LetterState
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.regions import PAUSE
+from lumen_workers.domain.runs import OwedState
+from lumen_workers.engine.requests import REQUEST
 from lumen_workers.local.regions import region_rows
 from lumen_workers.local.state import read_state
 from lumen_workers.loop.claim import lease_name
@@ -66,6 +68,7 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
         "owed": [
             {"kind": row.kind, "key": row.key, "region": row.region, "state": row.state.value}
             for row in store.owed.rows(unsettled=True)
+            if (row.kind, row.state) != (REQUEST, OwedState.FAILED)  # it was said so when it could not be sent
         ],
         "in_doubt": store.sends.counts()["in_doubt"],
         "letters": store.notices.letter_counts()[LetterState.KEPT],

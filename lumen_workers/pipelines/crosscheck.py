@@ -11,7 +11,7 @@ from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.runs import OwedState, Result
 from lumen_workers.engine.context import Context
-from lumen_workers.engine.flow import CROSS_VERIFY, owed_key
+from lumen_workers.engine.flow import CROSS_VERIFY, overdue_key, owed_key
 
 _SHOWN = 20
 """Faults that are told; a damaged snapshot may have thousands."""
@@ -40,6 +40,7 @@ def cross_verify(ctx: Context, key: str) -> str:
             f"cross_verify/{key}", "cross_verify_failed", AlarmSeverity.PAGE, f"{key}: {ctx.region} found {detail}"
         )
     ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
+    ctx.store.notices.resolve(overdue_key(key), ctx.holder)
     return f"{key}: {state}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lumen_workers.domain.ports import Store
+from lumen_workers.engine.execute import clean
 from lumen_workers.engine.outcome import Fence
 from lumen_workers.worker.refusal import Refusal
 
@@ -31,8 +32,8 @@ def refuse(
     kwargs = payload.get("kwargs")
     trace = kwargs.get("trace_id") if isinstance(kwargs, Mapping) else None
     known = isinstance(trace, str) and _TRACE.fullmatch(trace)
-    text = json.dumps(payload, default=str, ensure_ascii=False)[:_LIMIT]
-    store.notices.refuse(task[:200], region, reason[:1000], text, trace if known else None)
+    text = clean(json.dumps(payload, default=str, ensure_ascii=False))[:_LIMIT]
+    store.notices.refuse(clean(task)[:200], region, clean(reason)[:1000], text, trace if known else None)
     store.tallies.add(REFUSED, {"region": region, "reason": refusal.value})
 
 

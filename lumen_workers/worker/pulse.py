@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Final
 
 from lumen_workers.config import Settings
-from lumen_workers.domain.errors import LumenError
 from lumen_workers.domain.ports import PulseStore
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def start(settings: Settings, pulses: Callable[[], PulseStore], code_version: st
             try:
                 pulses().beat(region, lane, host, holder, code_version)
                 away = False
-            except LumenError as error:
+            except Exception as error:  # noqa: BLE001  (without its pulse a region counts as silent)
                 if not away:
                     log.warning("no sign of life could be given, trying on: %s", error)
                 away = True

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import Row, columns, effect_of, event_columns, event_of, events_joined
-from lumen_workers.adapters.store.schema import effects, rule_events, rule_values, runs, stages
+from lumen_workers.adapters.store.schema import effects, results, rule_events, rule_values, runs, seals, stages
 from lumen_workers.domain.records import Effect, EffectStatus, RuleEvent
 from lumen_workers.domain.runs import RunHead, RunStatus, StageRun, StageStatus
 
@@ -59,6 +59,28 @@ def last_stages(database: Database, pipeline: str, names: Sequence[str]) -> list
             statement = sa.select(stages).where(stages.c.run_id == newest, stages.c.name == name)
             found += connection.execute(statement).all()
     return [StageRun(**columns(StageRun, stages, row) | {"status": StageStatus(row.status)}) for row in found]
+
+
+def ended_runs(connection: sa.Connection, since: datetime, limit: int) -> sa.Select[Any]:
+    """The newest runs that were queued since then and that somebody ended, well or not, oldest first."""
+    mine = (runs.c.queued_at >= since) & _has_status(*_ENDED)
+    newest = sa.select(runs.c.run_id).where(mine).order_by(runs.c.queued_at.desc()).limit(limit)
+    found = connection.execute(newest).scalars().all()
+    return sa.select(runs).where(runs.c.run_id.in_(found)).order_by(runs.c.queued_at, runs.c.run_id)
+
+
+def closed_days(database: Database, pipeline: str, since: date) -> tuple[set[tuple[str, date]], set[date]]:
+    """What was done, from ``since`` on, of days as they were after their end: (region, day) with a run, and results."""
+    whole = seals.c.cutoff >= seals.c.end
+
+    def of_seal(table: sa.Table) -> sa.ColumnElement[bool]:
+        same = (table.c[name] == seals.c[name] for name in ("pipeline", "day", "revision"))
+        return sa.and_(whole, table.c.pipeline == pipeline, table.c.day >= since, *same)
+
+    with database.glance() as connection:
+        tried = connection.execute(sa.select(runs.c.region, runs.c.day).distinct().where(of_seal(runs))).all()
+        done = connection.execute(sa.select(results.c.day).distinct().where(of_seal(results))).scalars().all()
+    return {(row.region, row.day) for row in tried}, set(done)
 
 
 def recent(database: Database, regions: Sequence[str], limit: int) -> dict[str, list[RunHead]]:

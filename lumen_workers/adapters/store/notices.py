@@ -90,7 +90,11 @@ class SqlNotices:
 
     def unrouted(self) -> list[Alarm]:
         """Alarms that the outbox has not taken over, oldest first."""
-        statement = sa.select(alarms).where(alarms.c.routed_at.is_(None)).order_by(alarms.c.ts, alarms.c.key)
+        statement = (
+            sa.select(alarms)
+            .where(alarms.c.routed_at.is_(None), alarms.c.resolved_at.is_(None))
+            .order_by(alarms.c.ts, alarms.c.key)
+        )
         with self._database.glance() as connection:
             return [_alarm(row) for row in connection.execute(statement)]
 
@@ -119,11 +123,15 @@ class SqlNotices:
             connection.execute(sa.insert(letters).values(plain(letter)))
         return letter
 
-    def letters(self, *, state: LetterState | None = None, limit: int | None = None) -> list[Letter]:
+    def letters(
+        self, *, state: LetterState | None = None, trace_id: str | None = None, limit: int | None = None
+    ) -> list[Letter]:
         """Letters, oldest first; ``limit``: only so many, the newest."""
         statement = sa.select(letters).order_by(letters.c.ts.desc(), letters.c.letter_id.desc()).limit(limit)
         if state is not None:
             statement = statement.where(letters.c.state == state.value)
+        if trace_id is not None:
+            statement = statement.where(letters.c.trace_id == trace_id)
         with self._database.glance() as connection:
             return [_letter(row) for row in connection.execute(statement)][::-1]
 
@@ -161,6 +169,14 @@ class SqlNotices:
                 detail={"task": row.task},
             )
             return True
+
+    def take_back(self, letter_id: str, by: str) -> None:
+        """replayed by ``by`` → kept: what was to be sent could not be."""
+        mine = (letters.c.letter_id == letter_id) & (letters.c.handled_by == by)
+        mine &= letters.c.state == LetterState.REPLAYED.value
+        with self._database.write() as connection:
+            values = {"state": LetterState.KEPT.value, "handled_by": None, "handled_at": None}
+            connection.execute(sa.update(letters).where(mine).values(values))
 
 
 def _standing(key: str) -> sa.Select[tuple[str]]:

@@ -45,9 +45,12 @@ class SqlPulses:
             return [Pulse(**columns(Pulse, pulses, row)) for row in connection.execute(statement)]
 
     def prune(self, before: datetime) -> int:
-        """Forget hosts that were last seen before ``before``."""
+        """Forget hosts that were last seen before ``before``; the newest sign of each lane stays, however old."""
+        other = pulses.alias()
+        newer = (other.c.region == pulses.c.region) & (other.c.lane == pulses.c.lane) & (other.c.seen > pulses.c.seen)
+        old = sa.delete(pulses).where(pulses.c.seen < before, sa.exists().where(newer))
         with self._database.write() as connection:
-            return connection.execute(sa.delete(pulses).where(pulses.c.seen < before)).rowcount
+            return connection.execute(old).rowcount
 
 
 class SqlSwitches:

@@ -118,6 +118,15 @@ class SqlRuns:
         with self._database.read() as connection:
             return read(connection, history.failed_runs(connection, since, limit))
 
+    def ended(self, since: datetime, limit: int) -> list[Run]:
+        """The newest runs that were queued since then and have ended, well or not, at most ``limit``, oldest first."""
+        with self._database.read() as connection:
+            return read(connection, history.ended_runs(connection, since, limit))
+
+    def closed(self, pipeline: str, since: date) -> tuple[set[tuple[str, date]], set[date]]:
+        """(region, day) that have a run, and days that have a result, of days from ``since`` on after their end."""
+        return history.closed_days(self._database, pipeline, since)
+
     def last_ended(self, pipeline: str) -> datetime | None:
         """When the newest run that has an end (done, superseded, failed) had it."""
         return history.last_ended(self._database, pipeline)
@@ -131,8 +140,8 @@ class SqlRuns:
         with self._database.write() as connection:
             run = self._open_run(connection, run_id, lease)
             started = run.started or self._database.now(connection)
-            run = replace(run, status=RunStatus.RUNNING, executed_by=executed_by, started=started)
-            values = {name: plain(run)[name] for name in ("status", "executed_by", "started")}
+            run = replace(run, status=RunStatus.RUNNING, executed_by=executed_by, started=started, not_before=None)
+            values = {name: plain(run)[name] for name in ("status", "executed_by", "started", "not_before")}
             connection.execute(_CHANGE, {"of_run": run_id, **values})
             self._tell(connection, lease.holder, run, "claimed", {"epoch": lease.epoch})
             return run

@@ -12,7 +12,7 @@ from lumen_workers.adapters.store.audit import record
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import Row, columns, plain
 from lumen_workers.adapters.store.schema import sends
-from lumen_workers.adapters.store.tallies import count
+from lumen_workers.adapters.store.tallies import Count, count
 from lumen_workers.domain.errors import NotFound
 from lumen_workers.domain.notices import Send, SendState
 
@@ -56,7 +56,11 @@ class SqlSends:
             values = {"state": state.value, "detail": detail, "not_before": not_before, "holder": None, "until": None}
             if state is SendState.SENT:
                 values |= {"sent_at": self._database.now(connection), "sent_by": send.holder}
-            statement = sa.update(sends).where(mine & (sends.c.state == SendState.SENDING.value)).values(values)
+            # What is known to be taken may be told late: meanwhile it may have come to be in doubt.
+            late = [SendState.IN_DOUBT.value] if state is SendState.SENT else []
+            statement = (
+                sa.update(sends).where(mine & sends.c.state.in_([SendState.SENDING.value, *late])).values(values)
+            )
             if not connection.execute(statement).rowcount:
                 return False
             if state is not SendState.DUE:
@@ -81,8 +85,10 @@ class SqlSends:
                 _send(row)
                 for row in connection.execute(sa.update(sends).where(late).values(values).returning(*sends.c))
             ]
-            for send in rows:
-                _tell(self._database, connection, send, SendState.IN_DOUBT, str(send.holder), str(send.detail))
+            # Counters first and at once, then the chains in order: two such transactions never wait in a ring.
+            count(self._database, connection, [_counter(send, SendState.IN_DOUBT) for send in rows])
+            for send in sorted(rows, key=lambda send: str(send.holder)):
+                _record(self._database, connection, send, SendState.IN_DOUBT, str(send.holder), str(send.detail))
             return rows
 
     def decide(self, message_id: str, state: SendState, by: str) -> bool:
@@ -138,8 +144,17 @@ def put(database: Database, connection: sa.Connection, rows: Iterable[Send]) -> 
 
 
 def _tell(database: Database, connection: sa.Connection, send: Send, state: SendState, actor: str, detail: str) -> None:
-    labels = {"kind": send.kind, "channel": send.channel, "state": state.value}
-    count(database, connection, [("lumen_sends_total", labels)])
+    count(database, connection, [_counter(send, state)])
+    _record(database, connection, send, state, actor, detail)
+
+
+def _counter(send: Send, state: SendState) -> Count:
+    return "lumen_sends_total", {"kind": send.kind, "channel": send.channel, "state": state.value}
+
+
+def _record(
+    database: Database, connection: sa.Connection, send: Send, state: SendState, actor: str, detail: str
+) -> None:
     record(
         database,
         connection,

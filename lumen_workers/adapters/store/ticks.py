@@ -40,6 +40,10 @@ class SqlTicks:
     def since(self, entry: str, region: str) -> datetime:
         """When this region first knew the entry; slots before it are not owed. Written at the first call."""
         mine = (ticks.c.entry == entry) & (ticks.c.region == region)
+        with self._database.glance() as connection:
+            known: datetime | None = connection.execute(sa.select(ticks.c.since).where(mine)).scalar()
+        if known is not None:
+            return known
         with self._database.write() as connection:
             now = self._database.now(connection)
             self._database.insert_new(connection, ticks, {"entry": entry, "region": region, "since": now})

@@ -19,7 +19,7 @@ class PulseStore(Protocol):
         """The last sign of each lane of each region on each host."""
 
     def prune(self, before: datetime) -> int:
-        """Forget hosts that were last seen before ``before``."""
+        """Forget hosts that were last seen before ``before``; the newest sign of each lane stays, however old."""
 
 
 class SwitchStore(Protocol):

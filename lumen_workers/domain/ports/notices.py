@@ -43,7 +43,9 @@ class NoticeStore(Protocol):
     def refuse(self, task: str, region: str, reason: str, payload: str, trace_id: str | None) -> Letter:
         """Keep a message that was refused."""
 
-    def letters(self, *, state: LetterState | None = None, limit: int | None = None) -> list[Letter]:
+    def letters(
+        self, *, state: LetterState | None = None, trace_id: str | None = None, limit: int | None = None
+    ) -> list[Letter]:
         """Letters, oldest first; ``limit``: only so many, the newest."""
 
     def letter_counts(self) -> dict[str, int]:
@@ -54,6 +56,9 @@ class NoticeStore(Protocol):
 
     def handle(self, letter_id: str, state: LetterState, by: str) -> bool:
         """kept → replayed or discarded, once. False: it was handled."""
+
+    def take_back(self, letter_id: str, by: str) -> None:
+        """replayed by ``by`` → kept: what was to be sent could not be."""
 
 
 class SendStore(Protocol):

@@ -240,6 +240,12 @@ class RunStore(Protocol):
     def failed(self, since: datetime, limit: int) -> list[Run]:
         """The newest failed runs that were queued since then, at most ``limit`` of them, oldest first."""
 
+    def ended(self, since: datetime, limit: int) -> list[Run]:
+        """The newest runs that were queued since then and have ended, well or not, at most ``limit``, oldest first."""
+
+    def closed(self, pipeline: str, since: date) -> tuple[set[tuple[str, date]], set[date]]:
+        """(region, day) that have a run, and days that have a result, of days from ``since`` on after their end."""
+
     def last_ended(self, pipeline: str) -> datetime | None:
         """When the newest run that has an end (done, superseded, failed) had it."""
 

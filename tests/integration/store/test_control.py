@@ -27,8 +27,10 @@ def test_a_pulse_is_overwritten_in_place(store: SqlStore) -> None:
     assert third.started > first.started, "another process took over"
     store.pulses.beat("a", "beat", "h2", "a/h2/1", "ab" * 32)
     assert [(p.lane, p.host) for p in store.pulses.rows()] == [("beat", "h2"), ("jobs", "h1")]
-    assert store.pulses.prune(store.now() + timedelta(seconds=1)) == 2
-    assert store.pulses.rows() == []
+    store.pulses.beat("a", "jobs", "h3", "a/h3/1", "ab" * 32)
+    assert store.pulses.prune(store.now() + timedelta(seconds=1)) == 1
+    kept = [(p.lane, p.host) for p in store.pulses.rows()]
+    assert kept == [("beat", "h2"), ("jobs", "h3")], "a lane's newest sign stays: it tells since when it is silent"
 
 
 def test_a_switch_is_turned_once_and_told(store: SqlStore) -> None:

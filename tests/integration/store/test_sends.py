@@ -9,7 +9,7 @@ import pytest
 from support.store_records import T0, send
 
 from lumen_workers.adapters.store import SqlStore, open_store
-from lumen_workers.domain.errors import NotFound
+from lumen_workers.domain.errors import LumenError, NotFound
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.notices import LetterState, SendState
 
@@ -50,7 +50,36 @@ def test_one_whose_end_is_unknown_is_never_sent_again(store: SqlStore) -> None:
     assert "a/h/1" in str(doubted.detail)
     assert store.sends.doubt() == []
     assert store.sends.claim("b/h/1", HOLD) is None
-    assert store.sends.settle(claimed, SendState.SENT, detail="late") is False
+    assert store.sends.settle(claimed, SendState.DUE, detail="late") is False
+    assert store.sends.settle(claimed, SendState.SENT, detail="it was taken, only late") is True
+
+
+def test_doubts_about_several_at_once_wait_for_nobody_in_a_ring(store: SqlStore, url: str) -> None:
+    """A settle raises one counter and then the chain; a doubt must not hold the chain while it wants a counter."""
+    errors: list[Exception] = []
+
+    def doubt() -> None:
+        mine = open_store(url)
+        try:
+            for _ in range(20):
+                mine.sends.doubt()
+        except LumenError as error:
+            errors.append(error)
+        mine.close()
+
+    for number in range(20):
+        for channel in ("log", "mail"):
+            store.sends.add([send(f"{channel}{number}", channel=channel)])
+    threads = [threading.Thread(target=doubt) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(40):
+        claimed = store.sends.claim("a/h/1", timedelta(0) if number % 2 else HOLD)
+        if claimed is not None:
+            store.sends.settle(claimed, SendState.IN_DOUBT, detail="?")
+    for thread in threads:
+        thread.join()
+    assert errors == []
 
 
 def test_many_workers_claim_each_send_once(store: SqlStore, url: str) -> None:

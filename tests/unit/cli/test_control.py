@@ -154,7 +154,7 @@ def test_no_further_day_is_begun_when_the_time_is_over(lumen: Command, home: Pat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--to", "2026-01-01"), "--to and --minutes need --from, the first day to make up for"),
+        (("--to", "2026-01-01"), "--to, --limit and --minutes need --from, the first day to make up for"),
         (("--from", "2026-01-02", "--day", "today"), "give --day or --from, not both"),
         (("--from", "2026-01-02", "--to", "2026-01-01"), "--from 2026-01-02 is after --to 2026-01-01"),
         (("--from", "soon"), "day 'soon': use today, yesterday or YYYY-MM-DD"),

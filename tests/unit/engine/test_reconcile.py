@@ -188,6 +188,7 @@ def test_alarms_that_a_dead_worker_had_yet_to_raise_are_raised(world: World, mon
         run = start(world.context(), STEPS.pipeline, date(2026, 1, 30), TRACE)
         world.store.runs.fail(run.run_id, None, verdict=verdict("build"), error="no")
     assert world.alarms() == set()
+    alive(world, B)
     unscheduled(world)
     assert world.alarms() == {"run_failed"}, "each region tells its own"
     unscheduled(world, B)

@@ -155,14 +155,79 @@ def scale(found: Mapping[str, Any]) -> str:
     return f"{prose(about)}\n\n{table(('', *kinds), lines)}"
 
 
+def tasks(found: Mapping[str, Any]) -> str:
+    """A task of ours beside a bare Celery task."""
+    kinds = [name for name in ("sqlite", "postgresql") if name in found["stage_0"]]
+    what = {
+        "benchdone": "a tick whose slot has run",
+        "benchfresh": "a tick in a fresh slot, with nothing to do",
+        "stage_0": "a stage with an empty body",
+        "stage_20": "a stage of 20 ms",
+        "stage_100": "a stage of 100 ms",
+    }
+    rows = [
+        (
+            text,
+            kind,
+            *(f"{found[name]['bare'][unit]['median']:.2f} ms" for unit in ("cpu_ms", "wall_ms")),
+            *(f"+{found[name][kind][unit]['median']:.2f} ms" for unit in ("cpu_over_ms", "wall_over_ms")),
+            *(f"{found[name][kind][unit]['median']:.2f}" for unit in ("cpu_ratio", "wall_ratio")),
+        )
+        for name, text in what.items()
+        for kind in kinds
+    ]
+    about = (
+        f"Beside a bare Celery task with the same options and the same body: claim, lease, trace, record, audit and "
+        f"counters included. Medians of {found['rounds']} rounds in which both had a block in turn; ratios are made "
+        f"within a round."
+    )
+    head = ("task", "store", "bare, processor", "bare, wall", "ours, processor", "ours, wall", "ratio", "ratio, wall")
+    return f"{prose(about)}\n\n{table(head, rows)}"
+
+
+def latency(found: Mapping[str, Any]) -> str:
+    """From sending to the start of work."""
+    ways = {"near": "on the same machine", "far": f"{found['rtt_ms']:.0f} ms away (round trip)"}
+    kinds = {
+        "ours": "a tick of ours",
+        "bare": "a bare Celery task",
+        "handover": "a stage, from the end of the one before",
+    }
+    rows = [
+        (text, ways[way], one["count"], *(f"{one[cut]:.1f} ms" for cut in ("p50_ms", "p99_ms", "max_ms")))
+        for way in ways
+        for kind, text in kinds.items()
+        for one in [found[way][kind]]
+    ]
+    about = "From a message's sending to the first line of its work, one message at a time into an idle lane; the store is near."
+    return f"{prose(about)}\n\n{table(('work', 'the broker is', 'messages', 'p50', 'p99', 'largest'), rows)}"
+
+
+def chaos(found: Mapping[str, Any]) -> str:
+    """What was provoked, and what it cost."""
+
+    def seconds(value: float | None) -> str:
+        return "–" if value is None else f"{value:.1f} s"
+
+    rows = [
+        (f"`{name}`", row["runs"], row["violations"], *(seconds(row["recovery_s"][cut]) for cut in ("p50", "p95")))
+        for name, row in found["events"].items()
+    ]
+    rows.append(("**all**", found["runs"], found["violations"], "", ""))
+    return table(("event", "runs", "violations", "recovery p50", "p95"), rows)
+
+
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "chaos": chaos,
     "day": day,
     "effects": effects,
     "failures": failures,
+    "latency": latency,
     "sampler": sampler,
     "scale": scale,
     "startup": startup,
     "store": store,
+    "tasks": tasks,
 }
 
 

@@ -19,6 +19,7 @@ missing() {
     has prometheus-node-exporter || has node_exporter || printf 'prometheus-node-exporter '
     { has prometheus && has promtool; } || printf 'prometheus '
     has amtool || printf 'prometheus-alertmanager '
+    has faketime || printf 'faketime '
     has openssl || printf 'openssl '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
 }

@@ -29,8 +29,8 @@ from lumen_workers.engine.regions import look_at
 
 log = logging.getLogger(__name__)
 
-HOLD: Final = timedelta(minutes=5)
-"""How long one send may take before its end counts as unknown: as long as the tick that does it may take at all."""
+HOLD: Final = timedelta(minutes=3)
+"""How long one send may take before its end counts as unknown; what is told to be taken later still counts as sent."""
 
 TRIES: Final = 6
 BACKOFF: Final = timedelta(seconds=30)

@@ -21,6 +21,7 @@ from chaos.harness.trial import Trial
 from chaos.harness.watches import Epochs, Samples, orphans
 
 from lumen_workers.domain.clock import SystemClock, iso
+from lumen_workers.engine.outbox import HOLD
 
 FIRST_DAY = date(2024, 1, 1)
 QUIET_S = 150.0
@@ -90,7 +91,7 @@ class Campaign:
         lost, missing = self._samples.look(SAMPLE_LEASE_S * event.lost_leases)
         faults += missing + orphans(self.system.regions.values())
         if trial.late():
-            self._late.append((n, event.name, day, time.monotonic() + 200))
+            self._late.append((n, event.name, day, time.monotonic() + HOLD.total_seconds() + 20))
         for region in self.system.regions.values():
             region.tidy()
         recovery_s, day_s = trial.recovery()

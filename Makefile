@@ -7,6 +7,7 @@ PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
 REPORTS := build/reports
+WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -o faulthandler_timeout=300
 # What make hands down must not change what the tests start.
 unexport MAKEFLAGS MFLAGS MAKELEVEL
@@ -38,7 +39,7 @@ daily: install ## close a day in this process: make daily DAY=2026-01-31 (defaul
 	@$(BIN)/lumen daily $(if $(DAY),--day $(DAY))
 
 test: install-dev servers ## unit and integration tests, on real Redis, PostgreSQL and workers
-	@$(PYTEST) tests --ignore=tests/e2e --junitxml=$(REPORTS)/test.xml $(ARGS)
+	@$(PYTEST) tests --ignore=tests/e2e -n $(WORKERS) --dist loadfile --junitxml=$(REPORTS)/test.xml $(ARGS)
 
 e2e: install-dev servers ## the demo from a clean clone of HEAD in a temporary folder
 	@$(PYTEST) tests/e2e --junitxml=$(REPORTS)/e2e.xml $(ARGS)

@@ -188,18 +188,17 @@ def tasks(found: Mapping[str, Any]) -> str:
 def latency(found: Mapping[str, Any]) -> str:
     """From sending to the start of work."""
     ways = {"near": "on the same machine", "far": f"{found['rtt_ms']:.0f} ms away (round trip)"}
-    kinds = {
-        "ours": "a tick of ours",
-        "bare": "a bare Celery task",
-        "handover": "a stage, from the end of the one before",
-    }
+    kinds = {"ours": "a tick of ours", "bare": "a bare Celery task", "handover": "a stage, from the one before"}
     rows = [
         (text, ways[way], one["count"], *(f"{one[cut]:.1f} ms" for cut in ("p50_ms", "p99_ms", "max_ms")))
         for way in ways
         for kind, text in kinds.items()
         for one in [found[way][kind]]
     ]
-    about = "From a message's sending to the first line of its work, one message at a time into an idle lane; the store is near."
+    about = (
+        "From a message's sending to the first line of its work, one message at a time into an idle lane; a stage "
+        "counts from the end of the body before it. The store is near."
+    )
     return f"{prose(about)}\n\n{table(('work', 'the broker is', 'messages', 'p50', 'p99', 'largest'), rows)}"
 
 

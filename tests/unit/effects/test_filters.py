@@ -82,7 +82,9 @@ def test_ema_leaves_its_input_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "function", [iqr_mask, mad_mask, ema, lambda values: weighted_moving_average(values, 3)], ids=str
+    "function",
+    [iqr_mask, mad_mask, ema, lambda values: weighted_moving_average(values, 3)],
+    ids=["iqr", "mad", "ema", "weighted"],
 )
 def test_columns_are_worked_on_one_by_one(function: Callable[[Floats], Floats]) -> None:
     table = np.random.default_rng(2).random((50, 4))

@@ -61,7 +61,7 @@ def test_missing_servers_are_named_and_tests_go_on(programs: Path) -> None:
     done = run("servers.sh", programs)
     assert done.returncode == 0
     assert "missing: redis-server " in done.stderr
-    assert "prometheus-node-exporter prometheus prometheus-alertmanager openssl poppler-utils" in done.stderr
+    assert "prometheus-node-exporter prometheus prometheus-alertmanager faketime openssl poppler-utils" in done.stderr
 
 
 def test_missing_servers_fail_in_ci(programs: Path) -> None:
@@ -72,7 +72,16 @@ def test_missing_servers_fail_in_ci(programs: Path) -> None:
 
 def test_servers_that_are_there_are_left_alone(programs: Path) -> None:
     watchers = ("prometheus", "promtool", "amtool")
-    for name in ("valkey-server", "postgres", "node_exporter", *watchers, "openssl", "pdftoppm", "pdffonts"):
+    for name in (
+        "valkey-server",
+        "postgres",
+        "node_exporter",
+        *watchers,
+        "faketime",
+        "openssl",
+        "pdftoppm",
+        "pdffonts",
+    ):
         add(programs, name, "exit 0")
     done = run("servers.sh", programs, CI="true")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

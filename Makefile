@@ -39,7 +39,8 @@ daily: install ## close a day in this process: make daily DAY=2026-01-31 (defaul
 	@$(BIN)/lumen daily $(if $(DAY),--day $(DAY))
 
 test: install-dev servers ## unit and integration tests, on real Redis, PostgreSQL and workers
-	@$(PYTEST) tests --ignore=tests/e2e -n $(WORKERS) --dist loadfile --junitxml=$(REPORTS)/test.xml $(ARGS)
+	@$(PYTEST) tests --ignore=tests/e2e -m "not deadlines" -n $(WORKERS) --dist loadfile --junitxml=$(REPORTS)/test.xml $(ARGS)
+	@$(PYTEST) tests --ignore=tests/e2e -m deadlines --junitxml=$(REPORTS)/deadlines.xml $(ARGS)
 
 e2e: install-dev servers ## the demo from a clean clone of HEAD in a temporary folder
 	@$(PYTEST) tests/e2e --junitxml=$(REPORTS)/e2e.xml $(ARGS)

@@ -21,7 +21,7 @@ from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.notices import Alarm, Send, SendState, Telling
 from lumen_workers.domain.recipients import Recipient
-from lumen_workers.domain.regions import SUPPRESS
+from lumen_workers.domain.regions import SUPPRESS, drained
 from lumen_workers.domain.runs import Run, Seal
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.execute import told
@@ -65,9 +65,12 @@ def report_sends(ctx: Context, run: Run, seal: Seal, digest: str) -> list[Send]:
 
 def deliver(ctx: Context) -> str:
     """Route new alarms, note sends whose end is unknown, send what is due. Returns one line."""
-    if look_at(ctx).executor(ctx.region) not in (None, ctx.region):
+    # A tick that finds nothing to do should ask the store little: it may be far away.
+    switches = ctx.store.switches.rows()
+    if ctx.region in drained(switches) and look_at(ctx).executor(ctx.region) not in (None, ctx.region):
         return f"drained: {ctx.region} sends nothing, another region does"
-    routed = 0 if _suppressed(ctx) else sum(_route(ctx, alarm) for alarm in ctx.store.notices.unrouted())
+    suppressed = any(switch.name == SUPPRESS for switch in switches)
+    routed = 0 if suppressed else sum(_route(ctx, alarm) for alarm in ctx.store.notices.unrouted())
     ctx.store.sends.doubt()
     _tell_of_sends(ctx)
     sent = failed = 0
@@ -78,10 +81,6 @@ def deliver(ctx: Context) -> str:
         else:
             failed += 1
     return f"{routed} alarms routed, {sent} sent, {failed} not sent"
-
-
-def _suppressed(ctx: Context) -> bool:
-    return any(switch.name == SUPPRESS for switch in ctx.store.switches.rows())
 
 
 def _route(ctx: Context, alarm: Alarm) -> bool:
@@ -155,9 +154,8 @@ def _not_taken(ctx: Context, send: Send, error: Exception, *, final: bool) -> No
 
 def _tell_of_sends(ctx: Context) -> None:
     """What is in doubt or has failed, and nobody has been told of: whoever settled it may have died behind that."""
-    for state in (SendState.IN_DOUBT, SendState.FAILED):
-        for send in ctx.store.sends.rows(state=state, limit=_TOLD_AT_ONCE):
-            _tell_of(ctx, send, state, str(send.detail))
+    for send in ctx.store.sends.undecided(_TOLD_AT_ONCE):
+        _tell_of(ctx, send, send.state, str(send.detail))
 
 
 def _tell_of(ctx: Context, send: Send, state: SendState, why: str) -> None:

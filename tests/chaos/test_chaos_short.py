@@ -10,7 +10,7 @@ from chaos.harness.events import EVENTS
 from chaos.harness.record import Record, summary_of
 from chaos.harness.system import SET_UPS
 
-pytestmark = [pytest.mark.redis, pytest.mark.postgres]
+pytestmark = [pytest.mark.redis, pytest.mark.postgres, pytest.mark.deadlines]
 
 SHORT = ("kill-child-freeze", "redis-flush", "duplicates", "same-instant", "zombie", "kill-winner", "reset-store")
 

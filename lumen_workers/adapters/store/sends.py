@@ -125,6 +125,13 @@ class SqlSends:
         with self._database.glance() as connection:
             return [_send(row) for row in connection.execute(statement)]
 
+    def undecided(self, limit: int) -> list[Send]:
+        """The newest that are in doubt or have failed, at most ``limit``."""
+        mine = sends.c.state.in_([SendState.IN_DOUBT.value, SendState.FAILED.value])
+        statement = sa.select(sends).where(mine).order_by(sends.c.created.desc(), sends.c.message_id).limit(limit)
+        with self._database.glance() as connection:
+            return [_send(row) for row in connection.execute(statement)]
+
     def counts(self) -> dict[str, int]:
         """How many there are in each state."""
         with self._database.glance() as connection:

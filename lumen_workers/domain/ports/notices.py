@@ -85,5 +85,8 @@ class SendStore(Protocol):
     def rows(self, *, state: SendState | None = None, limit: int | None = None) -> list[Send]:
         """Rows, newest first."""
 
+    def undecided(self, limit: int) -> list[Send]:
+        """The newest that are in doubt or have failed, at most ``limit``."""
+
     def counts(self) -> dict[str, int]:
         """How many there are in each state."""

@@ -19,6 +19,8 @@ from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.domain.signals import period_us
 from lumen_workers.loop.coverage import coverage
 
+pytestmark = pytest.mark.deadlines
+
 RATE = 25
 PERIOD = period_us(RATE)
 _ALL = (0, 2**62)

@@ -23,6 +23,7 @@ LEASE = timedelta(seconds=2)
 """Shorter than the outage: the lease runs out meanwhile."""
 
 
+@pytest.mark.deadlines
 @pytest.mark.postgres
 def test_samples_wait_on_disk_until_the_server_is_back(
     postgres_server: PostgresServer, postgres_url_factory: Callable[[], str], tmp_path: Path

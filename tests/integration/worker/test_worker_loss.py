@@ -22,7 +22,7 @@ from lumen_workers.domain.runs import Run, RunStatus, StageStatus
 from lumen_workers.domain.signals import Block
 from lumen_workers.loop.coverage import coverage
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.deadlines]
 
 MakeSystem = Callable[..., System]
 

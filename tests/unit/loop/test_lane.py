@@ -22,6 +22,8 @@ from lumen_workers.domain.signals import Block, Reading
 from lumen_workers.loop.burst import Ending
 from lumen_workers.loop.claim import lease_name
 
+pytestmark = pytest.mark.deadlines
+
 PERIOD = 20_000
 MAIN = LoopSpec(name="main", rate_hz=50, source="mock")
 DEMO = LoopSpec(name="demo", rate_hz=20, source="mock")

@@ -102,9 +102,10 @@ class Trial:
         """Why the day is not yet at its end, in words; empty: all is quiet."""
         store = self.system.store
         try:
+            # First who has no follower, then who is open: the other way round a follower that comes between is missed.
+            forsaken = store.runs.forsaken(store.now() - timedelta(days=1))
             runs = store.runs.rows(pipeline=PIPELINE, day=self.day)
             found = [f"{run.run_id} is {run.status}" for run in runs if not run.status.final]
-            forsaken = store.runs.forsaken(store.now() - timedelta(days=1))
             found += [
                 f"{run.run_id} is lost and not followed"
                 for run in forsaken

@@ -1,0 +1,1 @@
+"""Experiments on a running loop, and what they show: brackets, bandit, Bayes, impact, tuning, backtest."""

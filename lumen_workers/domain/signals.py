@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -16,6 +16,9 @@ SIGNALS: Final = ("phase_diff", "entropy_rate", "creative_band", "risk_band")
 
 SHORT: Final = {"phase_diff": "phase", "entropy_rate": "entropy", "creative_band": "creative", "risk_band": "risk"}
 """The stem of a signal in file columns: ``pre_phase``, ``d_risk``."""
+
+GOOD: Final[Mapping[str, int]] = {"phase_diff": -1, "entropy_rate": -1, "creative_band": 1, "risk_band": -1}
+"""The good direction of a signal: +1 when more is better, −1 when less is (S05)."""
 
 RATES_HZ: Final = (1, 2, 4, 5, 10, 20, 25, 40, 50)
 """Rates that divide a second into whole milliseconds."""

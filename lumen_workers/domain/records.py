@@ -123,7 +123,11 @@ class EffectOptions(Record):
 class SignalEffect(Record):
     """Window means of one signal; all None when the effect is insufficient.
 
-    ``pre``, ``post``, ``delta`` are on raw samples, ``shown_*`` after the display filters.
+    ``pre``, ``post``, ``delta`` are on raw samples, ``shown_*`` after the display filters. The true difference is
+    within ``lo`` and ``hi`` with probability ``level``; ``se``, ``phi``, ``n_eff``, ``mde`` and ``p`` as in
+    ``effects.intervals.Interval``, all None where the samples allow no interval. ``verdict`` is one of
+    ``effects.verdicts.Verdict``, None on effects that were stored before there were intervals. ``placebo_p``: how
+    often a quiet stretch of the loop shows a change of this size; None without one.
     """
 
     pre: float | None = None
@@ -132,6 +136,16 @@ class SignalEffect(Record):
     shown_pre: float | None = None
     shown_post: float | None = None
     shown_delta: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    level: float | None = None
+    se: float | None = None
+    phi: float | None = None
+    n_eff: float | None = None
+    mde: float | None = None
+    p: float | None = None
+    verdict: str | None = None
+    placebo_p: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

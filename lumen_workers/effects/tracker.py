@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,13 +14,20 @@ from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect
-from lumen_workers.domain.signals import SIGNALS, Block, period_us
+from lumen_workers.domain.signals import GOOD, SIGNALS, Block, period_us
 from lumen_workers.effects.filters import Floats, ema, iqr_mask
+from lumen_workers.effects.intervals import Interval, differences
+from lumen_workers.effects.verdicts import Verdict, verdict
 from lumen_workers.effects.windows import Windows, around
 
 SETTLE: Final = timedelta(minutes=15)
 """How long an event waits for samples that a writer may still hold: a store that is away for 10 minutes loses none,
 so they can come that much later. A loop that has stopped gets its effect after this."""
+
+LEVEL: Final = 0.95
+"""With this probability the true difference is within an effect's interval."""
+
+_INFERRED: Final = ("lo", "hi", "level", "se", "phi", "n_eff", "mde", "p")
 
 BATCH: Final = 200
 """Effects written in one transaction: a killed worker repeats at most these."""
@@ -33,41 +41,55 @@ def compute_due(store: Store, loop: str, options: EffectOptions, now: datetime) 
     Two workers at once are harmless: the store keeps one row for each event and options.
     Raises UsageError for an unknown loop or options whose windows are empty.
     """
-    ready = _ready(store, loop, options, now)
+    rate_hz = store.loops.rates().get(loop)
+    if rate_hz is None:
+        raise UsageError(f"loop {loop!r}: unknown; known are {', '.join(store.loops.rates()) or 'none'}")
+    ready = _ready(store, loop, rate_hz, options, now)
     done: list[Effect] = []
     for first in range(0, len(ready), BATCH):
         part = ready[first : first + BATCH]
         blocks = store.samples.windows(loop, [windows.span for _, windows in part])
-        effects = [
-            compute(event, *windows.split(block), options, now)
-            for (event, windows), block in zip(part, blocks, strict=True)
-        ]
+        pairs = [windows.split(block) for (_, windows), block in zip(part, blocks, strict=True)]
+        effects = compute([event for event, _ in part], pairs, options, rate_hz, now)
         store.effects.add(effects)
         done += effects
     return done
 
 
-def compute(event: RuleEvent, pre: Block, post: Block, options: EffectOptions, now: datetime) -> Effect:
-    """The effect of ``event`` from the samples of its two windows.
+def compute(
+    events: Sequence[RuleEvent],
+    windows: Sequence[tuple[Block, Block]],
+    options: EffectOptions,
+    rate_hz: int,
+    now: datetime,
+) -> list[Effect]:
+    """The effects of ``events`` from the (pre, post) samples of each one's windows.
 
-    Δ = mean(post) − mean(pre) of the raw samples; the ``shown_*`` values pass the options' filters first (IQR mask,
-    then EMA). With fewer than ``min_samples`` on a side the effect is insufficient: counts, and no values.
-    ``seq`` is 0 until the store numbers it.
+    Δ = mean(post) − mean(pre) of the raw samples, with its interval and verdict; the ``shown_*`` values pass the
+    options' filters first (IQR mask, then EMA). With fewer than ``min_samples`` on a side the effect is insufficient:
+    counts, and no values. ``seq`` is 0 until the store numbers it.
     """
-    enough = min(len(pre), len(post)) >= max(1, options.min_samples)
-    signals = _signal_effects(pre, post, options) if enough else dict.fromkeys(SIGNALS, SignalEffect())
-    return Effect(
-        effect_id=effect_id(event.event_id, options),
-        event_id=event.event_id,
-        loop=event.loop,
-        seq=0,
-        options=options,
-        status=EffectStatus.COMPUTED if enough else EffectStatus.INSUFFICIENT,
-        n_pre=len(pre),
-        n_post=len(post),
-        signals=signals,
-        computed_at=now,
-    )
+    enough = [min(map(len, pair)) >= max(1, options.min_samples) for pair in windows]
+    intervals = iter(differences([pair for pair, able in zip(windows, enough, strict=True) if able], rate_hz, LEVEL))
+    out = []
+    for event, (pre, post), able in zip(events, windows, enough, strict=True):
+        insufficient = SignalEffect(verdict=Verdict.INSUFFICIENT.value)
+        signals = _signal_effects(pre, post, options, next(intervals)) if able else dict.fromkeys(SIGNALS, insufficient)
+        out.append(
+            Effect(
+                effect_id=effect_id(event.event_id, options),
+                event_id=event.event_id,
+                loop=event.loop,
+                seq=0,
+                options=options,
+                status=EffectStatus.COMPUTED if able else EffectStatus.INSUFFICIENT,
+                n_pre=len(pre),
+                n_post=len(post),
+                signals=signals,
+                computed_at=now,
+            )
+        )
+    return out
 
 
 def effect_id(event_id: str, options: EffectOptions) -> str:
@@ -75,10 +97,9 @@ def effect_id(event_id: str, options: EffectOptions) -> str:
     return content_id("ef", event_id, options.key())
 
 
-def _ready(store: Store, loop: str, options: EffectOptions, now: datetime) -> Sequence[tuple[RuleEvent, Windows]]:
-    rate_hz = store.loops.rates().get(loop)
-    if rate_hz is None:
-        raise UsageError(f"loop {loop!r}: unknown; known are {', '.join(store.loops.rates()) or 'none'}")
+def _ready(
+    store: Store, loop: str, rate_hz: int, options: EffectOptions, now: datetime
+) -> Sequence[tuple[RuleEvent, Windows]]:
     found = []
     for event in store.effects.due(loop, options, now):
         assert event.applied_at is not None, "the store hands out applied events only"
@@ -93,20 +114,26 @@ def _ready(store: Store, loop: str, options: EffectOptions, now: datetime) -> Se
     return [(event, w) for event, w in found if newest >= w.post_end - period or w.post_end <= settled]
 
 
-def _signal_effects(pre: Block, post: Block, options: EffectOptions) -> dict[str, SignalEffect]:
+def _signal_effects(
+    pre: Block, post: Block, options: EffectOptions, intervals: Mapping[str, Interval | None]
+) -> dict[str, SignalEffect]:
     raw = zip(_means(pre.values), _means(post.values), strict=True)
     shown = zip(_shown_means(pre.values, options), _shown_means(post.values, options), strict=True)
-    return {
-        name: SignalEffect(
+    out = {}
+    for name, (before, after), (shown_before, shown_after) in zip(SIGNALS, raw, shown, strict=True):
+        plain = SignalEffect(
             pre=before,
             post=after,
             delta=after - before,
             shown_pre=shown_before,
             shown_post=shown_after,
             shown_delta=None if shown_before is None or shown_after is None else shown_after - shown_before,
+            verdict=verdict(intervals[name], GOOD[name]).value,
         )
-        for name, (before, after), (shown_before, shown_after) in zip(SIGNALS, raw, shown, strict=True)
-    }
+        interval = intervals[name]
+        numbers = {} if interval is None else {part: getattr(interval, part) for part in _INFERRED}
+        out[name] = replace(plain, **numbers)
+    return out
 
 
 def _means(values: Floats) -> list[float]:

@@ -46,37 +46,10 @@ class SqlRules:
         Raises UsageError when ``new`` is outside the bounds, not a number, or what the rule has already; NotFound for
         an unknown loop; Paused for an automatic change while automatic changes are paused.
         """
-        new = float(new)
-        if not (math.isfinite(new) and spec.min <= new <= spec.max):
-            raise UsageError(f"rule {spec.name} of loop {loop}: {new:g} is not within {spec.min:g} to {spec.max:g}")
         with self._database.write() as connection:
-            seq = ledger.take(connection, loop, 1)[0]
-            if automatic and is_on(connection, PAUSE):
-                raise Paused(
-                    f"rule {spec.name} of loop {loop} stays: automatic changes are paused; `lumen resume` ends that"
-                )
-            where = (rule_values.c.loop == loop) & (rule_values.c.rule == spec.name)
-            old = connection.execute(sa.select(rule_values.c.value).where(where)).scalar()
-            old = float(spec.initial) if old is None else old
-            if new == old:
-                raise UsageError(f"rule {spec.name} of loop {loop} is already {new:g}")
-            ts = self._database.now(connection)
-            event = RuleEvent(
-                event_id=content_id("ev", loop, seq, iso(ts), actor, spec.name, old, new),
-                loop=loop,
-                seq=seq,
-                ts=ts,
-                actor=actor,
-                rule=spec.name,
-                old=old,
-                new=new,
-                note=note,
-                automatic=automatic,
-                undoes=undoes,
+            return append(
+                self._database, connection, loop, spec, new, actor=actor, note=note, automatic=automatic, undoes=undoes
             )
-            connection.execute(sa.insert(rule_events).values(event_values(event)))
-            self._set(connection, event, imported=False)
-        return event
 
     def insert(self, events: Sequence[RuleEvent]) -> int:
         """Import events as they are but with a new ``seq``; known ids are left alone. Returns how many were new.
@@ -106,7 +79,7 @@ class SqlRules:
                 if applied:
                     connection.execute(sa.insert(rule_applied), applied)
                 for event in {event.rule: event for event in new}.values():
-                    self._set(connection, event, imported=True)
+                    _set(self._database, connection, event, imported=True)
                 written += len(new)
         return written
 
@@ -168,16 +141,65 @@ class SqlRules:
         values = {r.rule: RuleValue(rule=r.rule, value=r.value, event_id=r.event_id, since=r.since) for r in rows}
         return dict(sorted(values.items()))
 
-    def _set(self, connection: sa.Connection, event: RuleEvent, *, imported: bool) -> None:
-        row = {"value": event.new, "event_id": event.event_id, "since": event.ts, "imported": imported}
-        statement = self._database.insert(rule_values).values(loop=event.loop, rule=event.rule, **row)
-        older = rule_values.c.imported & (rule_values.c.since <= statement.excluded.since)
-        statement = statement.on_conflict_do_update(
-            index_elements=[rule_values.c.loop, rule_values.c.rule],
-            set_={name: statement.excluded[name] for name in row},
-            where=older if imported else None,
-        )
-        connection.execute(statement)
+
+def append(
+    database: Database,
+    connection: sa.Connection,
+    loop: str,
+    spec: RuleSpec,
+    new: float,
+    *,
+    actor: str,
+    note: str,
+    automatic: bool,
+    undoes: str | None = None,
+) -> RuleEvent:
+    """Record a change inside a transaction, for what must be recorded with it; errors as ``SqlRules.append``."""
+    new = float(new)
+    if not (math.isfinite(new) and spec.min <= new <= spec.max):
+        raise UsageError(f"rule {spec.name} of loop {loop}: {new:g} is not within {spec.min:g} to {spec.max:g}")
+    seq = ledger.take(connection, loop, 1)[0]
+    if automatic and is_on(connection, PAUSE):
+        raise Paused(f"rule {spec.name} of loop {loop} stays: automatic changes are paused; `lumen resume` ends that")
+    old = present(connection, loop, spec)
+    if new == old:
+        raise UsageError(f"rule {spec.name} of loop {loop} is already {new:g}")
+    ts = database.now(connection)
+    event = RuleEvent(
+        event_id=content_id("ev", loop, seq, iso(ts), actor, spec.name, old, new),
+        loop=loop,
+        seq=seq,
+        ts=ts,
+        actor=actor,
+        rule=spec.name,
+        old=old,
+        new=new,
+        note=note,
+        automatic=automatic,
+        undoes=undoes,
+    )
+    connection.execute(sa.insert(rule_events).values(event_values(event)))
+    _set(database, connection, event, imported=False)
+    return event
+
+
+def present(connection: sa.Connection, loop: str, spec: RuleSpec) -> float:
+    """What the rule has now: its last value, else its initial one."""
+    where = (rule_values.c.loop == loop) & (rule_values.c.rule == spec.name)
+    value = connection.execute(sa.select(rule_values.c.value).where(where)).scalar()
+    return float(spec.initial) if value is None else float(value)
+
+
+def _set(database: Database, connection: sa.Connection, event: RuleEvent, *, imported: bool) -> None:
+    row = {"value": event.new, "event_id": event.event_id, "since": event.ts, "imported": imported}
+    statement = database.insert(rule_values).values(loop=event.loop, rule=event.rule, **row)
+    older = rule_values.c.imported & (rule_values.c.since <= statement.excluded.since)
+    statement = statement.on_conflict_do_update(
+        index_elements=[rule_values.c.loop, rule_values.c.rule],
+        set_={name: statement.excluded[name] for name in row},
+        where=older if imported else None,
+    )
+    connection.execute(statement)
 
 
 def _unapplied(connection: sa.Connection, loop: str, *wanted: sa.ColumnElement[Any]) -> sa.Select[Any]:

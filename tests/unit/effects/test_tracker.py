@@ -181,7 +181,7 @@ def halves(block: Block, change_s: float) -> tuple[Block, Block]:
 
 
 def effect_of(pre: Block, post: Block, options: EffectOptions) -> Effect:
-    return compute(event(60), pre, post, options, at(200))
+    return compute([event(60)], [(pre, post)], options, 5, at(200))[0]
 
 
 def test_filters_change_what_is_shown_and_not_the_raw_means() -> None:

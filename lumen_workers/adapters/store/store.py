@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from lumen_workers.adapters.store.arrays import ArraySamples
 from lumen_workers.adapters.store.audit import SqlAudit
 from lumen_workers.adapters.store.effects import SqlEffects
 from lumen_workers.adapters.store.engine import Database
+from lumen_workers.adapters.store.experiments import SqlExperiments
 from lumen_workers.adapters.store.findings import SqlFindings
+from lumen_workers.adapters.store.journal import SqlJournal
 from lumen_workers.adapters.store.leases import SqlLeases
 from lumen_workers.adapters.store.loops import SqlLoops
 from lumen_workers.adapters.store.notices import SqlNotices
@@ -20,11 +23,14 @@ from lumen_workers.adapters.store.sends import SqlSends
 from lumen_workers.adapters.store.tallies import SqlTallies
 from lumen_workers.adapters.store.ticks import SqlTicks
 from lumen_workers.adapters.store.versions import migrate
+from lumen_workers.adapters.store.watches import SqlWatches
 from lumen_workers.domain.clock import Clock, SystemClock
 from lumen_workers.domain.ports import (
     AuditStore,
     EffectStore,
+    ExperimentStore,
     FindingStore,
+    JournalStore,
     LeaseStore,
     LoopStore,
     NoticeStore,
@@ -37,6 +43,7 @@ from lumen_workers.domain.ports import (
     SwitchStore,
     TallyStore,
     TickStore,
+    WatchStore,
 )
 
 
@@ -58,6 +65,9 @@ class SqlStore:
     switches: SwitchStore
     audit: AuditStore
     tallies: TallyStore
+    journal: JournalStore
+    experiments: ExperimentStore
+    watches: WatchStore
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -76,6 +86,9 @@ class SqlStore:
         self.switches = SqlSwitches(database)
         self.audit = SqlAudit(database)
         self.tallies = SqlTallies(database)
+        self.journal = SqlJournal(database)
+        self.experiments = SqlExperiments(database)
+        self.watches = SqlWatches(database)
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""
@@ -84,6 +97,13 @@ class SqlStore:
     def close(self) -> None:
         """Give the connections back."""
         self.database.close()
+
+
+def open_simulation(clock: Clock, keep_s: float | None = None) -> SqlStore:
+    """An empty store in memory whose samples are arrays; ``keep_s`` as in ``ArraySamples``."""
+    store = open_store("sqlite://", clock=clock)
+    store.samples = ArraySamples(store.database, keep_s)
+    return store
 
 
 def open_store(url: str, *, clock: Clock | None = None) -> SqlStore:

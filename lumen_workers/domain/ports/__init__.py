@@ -3,6 +3,8 @@
 from lumen_workers.domain.ports.channels import Channel
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
 from lumen_workers.domain.ports.evidence import Remote, Signer
+from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
+from lumen_workers.domain.ports.journal import JournalStore
 from lumen_workers.domain.ports.loop import Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
@@ -25,7 +27,9 @@ __all__ = [
     "Channel",
     "Dispatcher",
     "EffectStore",
+    "ExperimentStore",
     "FindingStore",
+    "JournalStore",
     "LeaseStore",
     "LoopStore",
     "NoticeStore",
@@ -42,4 +46,5 @@ __all__ = [
     "SwitchStore",
     "TallyStore",
     "TickStore",
+    "WatchStore",
 ]

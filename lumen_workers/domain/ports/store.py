@@ -9,6 +9,8 @@ from typing import Protocol
 from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.notices import Send
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
+from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
+from lumen_workers.domain.ports.journal import JournalStore
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.records import Effect, EffectOptions, Quote, Risk, RuleEvent, RuleSpec, RuleValue
 from lumen_workers.domain.runs import Lease, Owed, OwedState, Result, Run, RunHead, Seal, StageRun, TickState
@@ -326,6 +328,9 @@ class Store(Protocol):
     switches: SwitchStore
     audit: AuditStore
     tallies: TallyStore
+    journal: JournalStore
+    experiments: ExperimentStore
+    watches: WatchStore
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""

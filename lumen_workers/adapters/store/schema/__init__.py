@@ -1,6 +1,8 @@
 """The tables."""
 
 from lumen_workers.adapters.store.schema.base import Instant, metadata
+from lumen_workers.adapters.store.schema.experiments import experiments, periods, watches
+from lumen_workers.adapters.store.schema.journal import journal
 from lumen_workers.adapters.store.schema.loop import (
     effect_marks,
     effects,
@@ -32,11 +34,14 @@ __all__ = [
     "audit_heads",
     "effect_marks",
     "effects",
+    "experiments",
+    "journal",
     "leases",
     "letters",
     "loops",
     "metadata",
     "owed",
+    "periods",
     "progress",
     "pulses",
     "quotes",
@@ -53,4 +58,5 @@ __all__ = [
     "switches",
     "tallies",
     "ticks",
+    "watches",
 ]

@@ -1,0 +1,1 @@
+"""The files of the experiments, each with its own model."""

@@ -1,0 +1,48 @@
+"""Guardrails: what ends an experiment at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.experiments import Experiment
+from lumen_workers.domain.ports import Store
+from lumen_workers.domain.signals import GOOD, SIGNALS, Block
+from lumen_workers.effects.intervals import difference
+from lumen_workers.experiments.pace import Guard
+
+
+def breach(store: Store, experiment: Experiment, guard: Guard, now: datetime) -> str | None:
+    """Which guardrail is broken at ``now``, in words; None: none is, or there are too few samples to tell."""
+    rate_hz = store.loops.rates()[experiment.loop]
+    # Not before the experiment: what was there then is not its doing.
+    start = max(now - timedelta(seconds=guard.window_s), experiment.started)
+    recent = _window(store, experiment.loop, start, now)
+    if len(recent) < 0.5 * guard.window_s * rate_hz:
+        return None
+    means = dict(zip(SIGNALS, recent.values.mean(axis=0).tolist(), strict=True))
+    for name, (least, greatest) in guard.hard.items():
+        if not least <= means[name] <= greatest:
+            return (
+                f"guardrail: {name} was {means[name]:.3f} over {guard.window_s:g} s, outside {least:g} to {greatest:g}"
+            )
+    if not guard.warn:
+        return None
+    before = _window(
+        store, experiment.loop, experiment.started - timedelta(seconds=guard.baseline_s), experiment.started
+    )
+    if len(before) < 0.5 * guard.window_s * rate_hz:
+        return None
+    found = difference(before, recent, rate_hz, guard.level)
+    for name, most in guard.warn.items():
+        interval = found[name]
+        if interval is None:
+            continue
+        worse, surely = -GOOD[name] * interval.delta, interval.lo > 0 or interval.hi < 0
+        if worse >= most and surely:
+            return f"guardrail: {name} is {interval.delta:+.3f} against before the experiment; {most:g} is allowed"
+    return None
+
+
+def _window(store: Store, loop: str, start: datetime, end: datetime) -> Block:
+    return store.samples.window(loop, to_us(start), to_us(end))

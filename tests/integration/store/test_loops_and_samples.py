@@ -1,21 +1,57 @@
-"""Loops and samples."""
+"""Loops and samples, on both databases and in arrays."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.store_records import SPEC, block
 
-from lumen_workers.adapters.store import SqlStore
-from lumen_workers.domain.clock import to_us
+from lumen_workers.adapters.store import SqlStore, open_simulation, open_store
+from lumen_workers.domain.clock import SystemClock, to_us
 from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.signals import Block
 
 NOW_US = to_us(datetime(2026, 1, 5, 9, tzinfo=UTC))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres), "arrays"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    """As in conftest, and samples in arrays."""
+    if request.param == "arrays":
+        opened = open_simulation(SystemClock())
+    elif request.param == "sqlite":
+        opened = open_store(f"sqlite:///{tmp_path}/lumen.db")
+    else:
+        opened = open_store(request.getfixturevalue("emptied_database")())
+    opened.loops.register("main", 5, "host")
+    opened.loops.register("demo", 10, "plant")
+    yield opened
+    opened.close()
+
+
+def test_arrays_forget_what_is_too_old() -> None:
+    kept = open_simulation(SystemClock(), keep_s=10)
+    kept.loops.register("main", 5, "plant")
+    for start in range(0, 60, 5):
+        kept.samples.add("main", block(start * 10**6, 25, step_us=200_000))
+    assert kept.samples.span("main") == (45 * 10**6, 59_800_000)
+    kept.close()
+
+
+def test_arrays_that_come_out_of_order_stand_in_order() -> None:
+    kept = open_simulation(SystemClock())
+    kept.loops.register("main", 5, "plant")
+    for start in (20, 0, 10, 5):
+        kept.samples.add("main", block(start, 5, step_us=1))
+    kept.samples.add("main", block(3, 20, step_us=1))
+    assert kept.samples.window("main", 0, 100).ts.tolist() == list(range(25))
+    kept.close()
 
 
 def test_loops_are_registered_once_and_updated(store: SqlStore) -> None:

@@ -71,8 +71,8 @@ def differences(
 
     None where nothing can be said: fewer than MIN_SAMPLES in a window, or samples that scatter about their window's
     mean by less than half a step of their decimals (a constant signal): rounding then hides the noise.
-    The noise is taken to be the same in both windows; pre comes before post. Raises UsageError for a rate or level out
-    of range.
+    The noise is taken to be the same in both windows; pre comes before post. Raises UsageError for a rate or level
+    out of range.
     """
     if rate_hz not in RATES_HZ:
         raise UsageError(f"rate {rate_hz} Hz: one of {', '.join(map(str, RATES_HZ))}")

@@ -14,7 +14,7 @@ from lumen_workers.domain.records import EffectOptions
 from lumen_workers.domain.signals import SIGNALS, Block
 from lumen_workers.effects.windows import around
 
-QUIET_S: Final = 3600.0
+QUIET_S: Final = 1800.0
 """Seconds before an event in which to look for pseudo-events."""
 
 FEWEST: Final = 20

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.clock import US, from_us, to_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.ports import Store
@@ -17,6 +17,7 @@ from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, Ru
 from lumen_workers.domain.signals import GOOD, SIGNALS, Block, period_us
 from lumen_workers.effects.filters import Floats, ema, iqr_mask
 from lumen_workers.effects.intervals import Interval, differences
+from lumen_workers.effects.placebo import QUIET_S, placebo
 from lumen_workers.effects.verdicts import Verdict, verdict
 from lumen_workers.effects.windows import Windows, around
 
@@ -37,7 +38,8 @@ def compute_due(store: Store, loop: str, options: EffectOptions, now: datetime) 
     """Compute and store every effect of ``loop`` that is due at ``now`` (store time); returns them, oldest first.
 
     Due: applied, post window over, no effect for these options yet, and the samples are in: the newest stored one is
-    at the end of the post window, or SETTLE has passed since. Reads the windows only, one range an event.
+    at the end of the post window, or SETTLE has passed since. Reads two ranges an event: its windows, and the
+    stretch before it that its placebo rank is taken from.
     Two workers at once are harmless: the store keeps one row for each event and options.
     Raises UsageError for an unknown loop or options whose windows are empty.
     """
@@ -51,6 +53,7 @@ def compute_due(store: Store, loop: str, options: EffectOptions, now: datetime) 
         blocks = store.samples.windows(loop, [windows.span for _, windows in part])
         pairs = [windows.split(block) for (_, windows), block in zip(part, blocks, strict=True)]
         effects = compute([event for event, _ in part], pairs, options, rate_hz, now)
+        effects = _ranked(store, loop, effects, [event for event, _ in part], options, rate_hz)
         store.effects.add(effects)
         done += effects
     return done
@@ -112,6 +115,35 @@ def _ready(
     period = period_us(rate_hz)
     # A tick lies in every period: a sample in the last period of the window, or after it, says that the rest is in.
     return [(event, w) for event, w in found if newest >= w.post_end - period or w.post_end <= settled]
+
+
+def _ranked(
+    store: Store,
+    loop: str,
+    effects: Sequence[Effect],
+    events: Sequence[RuleEvent],
+    options: EffectOptions,
+    rate_hz: int,
+) -> list[Effect]:
+    """The effects with their ranks among pseudo-events in the stretch before each."""
+    at = [to_us(event.applied_at) for event in events if event.applied_at is not None]
+    quiet = round(QUIET_S * US)
+    # An event is applied a little after it was recorded; those recorded a little before the stretch count, too.
+    known = store.rules.events(loop, start=from_us(min(at) - quiet) - SETTLE, end=from_us(max(at)))
+    away = [to_us(event.applied_at) for event in known if event.applied_at is not None]
+    out = []
+    for effect, moment, block in zip(
+        effects, at, store.samples.windows(loop, [(moment - quiet, moment) for moment in at]), strict=True
+    ):
+        deltas = {name: signal.delta for name, signal in effect.signals.items()}
+        others = [other for other in away if moment - quiet <= other < moment]
+        ranks = placebo(block, moment, others, deltas, options, rate_hz)
+        signals = {
+            name: signal if (rank := ranks[name]) is None else replace(signal, placebo_p=rank.p)
+            for name, signal in effect.signals.items()
+        }
+        out.append(replace(effect, signals=signals))
+    return out
 
 
 def _signal_effects(

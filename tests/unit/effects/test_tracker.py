@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from support.history import LEVEL, at, event, noisy, samples, stepped
 
 from lumen_workers.adapters.store import SqlStore, open_store
+from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus
 from lumen_workers.domain.signals import SIGNALS, Block
 from lumen_workers.effects.filters import ema, iqr_mask
+from lumen_workers.effects.placebo import QUIET_S
 from lumen_workers.effects.tracker import SETTLE, compute, compute_due
 
 OPTIONS = EffectOptions()
@@ -142,7 +144,9 @@ def test_another_loops_samples_are_not_its_own(store: SqlStore) -> None:
     assert (effect.n_pre, effect.n_post) == (0, 0)
 
 
-def test_only_the_windows_are_read(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_windows_and_the_stretch_before_them_are_read(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.samples.add("main", samples(0, 3600))
     store.rules.insert([event(600), event(1800, event_id="ev-2", new=0.3)])
     asked: list[tuple[int, int]] = []
@@ -157,7 +161,7 @@ def test_only_the_windows_are_read(store: SqlStore, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(store.samples, "scan", None)
 
     assert len(compute_due(store, "main", OPTIONS, at(3600))) == 2
-    assert [(end - start) / 1e6 for start, end in asked] == [60.0, 60.0]
+    assert [(end - start) / 1e6 for start, end in asked] == [60.0, 60.0, QUIET_S, QUIET_S]
 
 
 def test_many_events_come_in_order_and_all(store: SqlStore) -> None:
@@ -168,6 +172,30 @@ def test_many_events_come_in_order_and_all(store: SqlStore) -> None:
     effects = compute_due(store, "main", OPTIONS, at(700))
 
     assert [effect.event_id for effect in effects] == [e.event_id for e in events]
+
+
+def test_an_effect_has_an_interval_a_verdict_and_a_rank(store: SqlStore) -> None:
+    block = noisy(0, 1000)
+    after = block.ts >= to_us(at(900))
+    values = block.values.copy()
+    values[:, SIGNALS.index("creative_band")] *= np.where(after, 0.5, 0.25)
+    store.samples.add("main", Block(block.ts, values))
+    store.rules.insert([event(900)])
+
+    (effect,) = compute_due(store, "main", OPTIONS, at(1000))
+
+    moved, still = effect.signals["creative_band"], effect.signals["risk_band"]
+    assert moved.lo is not None
+    assert moved.hi is not None
+    assert 0 < moved.lo < 0.125 < moved.hi
+    assert (moved.verdict, moved.level) == ("improved", 0.95)
+    assert moved.placebo_p is not None
+    assert moved.placebo_p < 0.05
+    assert still.verdict == "inconclusive"
+    assert still.placebo_p is not None
+    assert still.placebo_p > 0.05
+    ((_, stored),) = store.effects.rows("main")
+    assert stored.signals == effect.signals
 
 
 def test_an_unknown_loop_is_named(store: SqlStore) -> None:

@@ -54,12 +54,15 @@ class SqlEffects:
         start: datetime | None = None,
         end: datetime | None = None,
         upto: int | None = None,
+        after: int | None = None,
     ) -> list[tuple[RuleEvent, Effect]]:
-        """Effects with their events, by the event's ``ts``, oldest first; ``upto`` bounds the effects' numbers."""
+        """Effects with their events, by the event's ``ts``, oldest first; ``upto``, ``after`` bound their numbers."""
         statement = _joined(upto)
         statement = within(statement, rule_events, loop=loop, start=start, end=end, upto=upto)
         if upto is not None:
             statement = statement.where(effects.c.seq <= upto)
+        if after is not None:
+            statement = statement.where(effects.c.seq > after)
         if event_id is not None:
             statement = statement.where(effects.c.event_id == event_id)
         statement = statement.order_by(rule_events.c.ts, rule_events.c.loop, rule_events.c.seq, effects.c.seq)

@@ -117,8 +117,9 @@ class EffectStore(Protocol):
         start: datetime | None = None,
         end: datetime | None = None,
         upto: int | None = None,
+        after: int | None = None,
     ) -> list[tuple[RuleEvent, Effect]]:
-        """Effects with their events, by the event's ``ts``, oldest first."""
+        """Effects with their events, by the event's ``ts``, oldest first; ``after``: with higher numbers only."""
 
     def latest(self, loop: str) -> list[tuple[RuleEvent, Effect]]:
         """The newest computed effect of each rule of the loop that has one, by rule."""

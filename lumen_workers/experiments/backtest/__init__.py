@@ -1,0 +1,1 @@
+"""Policies compared: on the plant with a clock that is moved by hand, and on recorded history."""

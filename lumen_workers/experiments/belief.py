@@ -1,0 +1,142 @@
+"""The journal's running belief about each rule of a loop, folded forward from its effects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from lumen_workers.domain.ids import content_id
+from lumen_workers.domain.journal import BAYES, JournalEntry
+from lumen_workers.domain.ports import Store
+from lumen_workers.domain.records import Effect, EffectStatus, RuleEvent, SignalEffect
+from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.experiments import bayes
+from lumen_workers.experiments.bayes import Observations, Priors
+from lumen_workers.experiments.tuning.decide import Evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopBelief:
+    """What is believed of a loop's rules: rule → signal → observations; ``Belief`` of the tuner."""
+
+    priors: Priors
+    seen: Mapping[str, Mapping[str, Observations]]
+    scores: Mapping[str, float]
+
+    def evidence(self, rule: str, step: float) -> Evidence:
+        """What speaks for changing ``rule`` by ``step``."""
+        seen = self.seen.get(rule, {})
+        chances = self._chances(rule, step, seen)
+        return Evidence(
+            p_improve=round(bayes.weighted(chances, self.priors.weights), 6),
+            n=max((one.n for one in seen.values()), default=0),
+            decision_score=self.scores.get(rule, 0.0),
+        )
+
+    def of_change(self, rule: str, step: float, effect: Effect) -> float:
+        """Weighted p_improve of one change by ``step``, from the prior and its own effect."""
+        seen = bayes.pool([(step, effect.signals)], self.priors.noise_sigma)
+        return round(bayes.weighted(self._chances(rule, step, seen), self.priors.weights), 6)
+
+    def _chances(self, rule: str, step: float, seen: Mapping[str, Observations]) -> dict[str, float]:
+        found = {}
+        for name in self.priors.weights:
+            posterior = bayes.update(self.priors.per_unit(rule, name), seen.get(name, Observations()))
+            found[name] = bayes.p_improve(posterior.scaled(step), name)
+        return found
+
+
+def fold(store: Store, loop: str, priors: Priors) -> JournalEntry | None:
+    """Take the effects that have come since the last look into the belief: one new line, None without any.
+
+    A change that another one crowds, within its windows, is left out: its Δ is not its own. Two workers at once write
+    the same line.
+    """
+    last = latest(store, loop)
+    after = int(last.data["upto"]) if last is not None else 0
+    rows = [row for row in store.effects.rows(loop, after=after) if row[1].status is EffectStatus.COMPUTED]
+    if not rows:
+        return None
+    upto = max(effect.seq for _, effect in rows)
+    changes: dict[str, list[tuple[float, Mapping[str, SignalEffect]]]] = defaultdict(list)
+    for event, effect in _alone(store, loop, rows):
+        changes[event.rule].append((event.new - event.old, effect.signals))
+    seen = observations(last)
+    for rule, own in changes.items():
+        before, new = seen.get(rule, {}), bayes.pool(own, priors.noise_sigma)
+        seen[rule] = {name: _sum(before.get(name, Observations()), new[name]) for name in SIGNALS}
+    data = {"upto": upto, "rules": {rule: _line(rule, own, priors) for rule, own in sorted(seen.items())}}
+    return store.journal.append(loop, BAYES, data, entry_id=content_id("by", loop, upto))
+
+
+def latest(store: Store, loop: str) -> JournalEntry | None:
+    """The newest line."""
+    return next(iter(store.journal.rows(BAYES, loop, limit=1)), None)
+
+
+def observations(entry: JournalEntry | None) -> dict[str, dict[str, Observations]]:
+    """Rule → signal → what a line has pooled."""
+    if entry is None:
+        return {}
+    return {
+        rule: {name: Observations(**part["pooled"]) for name, part in own["signals"].items()}
+        for rule, own in entry.data["rules"].items()
+    }
+
+
+def believe(store: Store, loop: str, priors: Priors, scores: Mapping[str, float] | None = None) -> LoopBelief:
+    """The belief as the journal has it; ``scores``: rule → decision score (S13)."""
+    return LoopBelief(priors=priors, seen=observations(latest(store, loop)), scores=scores or {})
+
+
+def _line(rule: str, seen: Mapping[str, Observations], priors: Priors) -> dict[str, Any]:
+    """S12's record of one rule: for a change by its step, prior and posterior of each signal, and what they say."""
+    step = priors.steps.get(rule, 0.02)
+    signals: dict[str, Any] = {}
+    chances = {}
+    for name in SIGNALS:
+        prior = priors.per_unit(rule, name)
+        posterior = bayes.update(prior, seen[name])
+        chances[name] = bayes.p_improve(posterior.scaled(step), name)
+        mean = seen[name].mean
+        signals[name] = {
+            "prior": asdict(prior.scaled(step)),
+            "posterior": asdict(posterior.scaled(step)),
+            "obs_mean": None if mean is None else mean * step,
+            "n": seen[name].n,
+            "p_improve": chances[name],
+            "pooled": asdict(seen[name]),
+        }
+    score = bayes.weighted(chances, priors.weights)
+    return {"step": step, "signals": signals, "p_improve": score, "decided": score >= priors.threshold}
+
+
+def _alone(store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]]) -> list[tuple[RuleEvent, Effect]]:
+    """Those whose windows hold no other change; of several effects of one event the last."""
+    moments = [event.applied_at for event, _ in rows if event.applied_at is not None]
+    if not moments:
+        return []
+    margin = timedelta(seconds=max(effect.options.pre_s + effect.options.post_s for _, effect in rows))
+    known = store.rules.events(loop, start=min(moments) - margin, end=max(moments) + margin)
+    applied = [(event.event_id, event.applied_at) for event in known if event.applied_at is not None]
+    kept: dict[str, tuple[RuleEvent, Effect]] = {}
+    for event, effect in rows:
+        if event.applied_at is None:
+            continue
+        start = event.applied_at - timedelta(seconds=effect.options.pre_s)
+        end = event.applied_at + timedelta(seconds=effect.options.post_s)
+        if not any(start <= at < end for other, at in applied if other != event.event_id):
+            kept[event.event_id] = (event, effect)
+    return list(kept.values())
+
+
+def _sum(one: Observations, other: Observations) -> Observations:
+    return replace(
+        one,
+        precision=one.precision + other.precision,
+        weighted=one.weighted + other.weighted,
+        n=one.n + other.n,
+    )

@@ -1,0 +1,88 @@
+"""Line charts as plain SVG: the same figures give the same bytes, and colours follow the reader's scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 460, 300
+LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 36
+COLOURS = 5
+
+STYLE = """
+svg { --paper:#ffffff; --edge:#d9dce6; --ink:#1d2233; --soft:#626a80;
+  --c0:#aab0c0; --c1:#7a8296; --c2:#2a9d8f; --c3:#e4672f; --c4:#5b54e6; }
+@media (prefers-color-scheme: dark) {
+svg { --paper:#11141d; --edge:#2f3547; --ink:#e9ebf3; --soft:#9aa2b8;
+  --c0:#5a6279; --c1:#a7aec0; --c2:#4fc4b5; --c3:#ff9360; --c4:#9590ff; } }
+text { font:12.5px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif; fill:var(--soft); }
+.head { font-size:14px; font-weight:600; fill:var(--ink); } .end { text-anchor:end; } .mid { text-anchor:middle; }
+.paper { fill:var(--paper); } .grid { stroke:var(--edge); stroke-width:1; }
+.line { fill:none; stroke-width:2; stroke-linejoin:round; }
+"""
+
+Course = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """``lines`` share one pair of axes that begin at 0; the ticks are labelled as they are."""
+
+    title: str
+    across: str
+    lines: Mapping[str, Course]
+
+
+def render(charts: Sequence[Chart], note: str) -> str:
+    """The charts side by side, one legend below them; lines have the colours of the first chart's order."""
+    names = list(charts[0].lines)
+    if len(names) > COLOURS:
+        raise ValueError(f"{len(names)} lines, and {COLOURS} colours")
+    wide, high = WIDTH * len(charts), HEIGHT + 30
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img" '
+        f'aria-label="{note}">',
+        "".join(f"{line.strip()} " for line in STYLE.strip().splitlines()).join(("<style>", "</style>")),
+        f'<rect width="{wide}" height="{high}" class="paper"/>',
+    ]
+    for place, chart in enumerate(charts):
+        parts += _drawn(chart, place * WIDTH, names)
+    step = wide / (len(names) + 0.2)
+    for place, name in enumerate(names):
+        x = 20 + place * step
+        parts.append(f'<path d="M{x:g} {HEIGHT + 12}h22" class="line" stroke="var(--c{place})"/>')
+        parts.append(f'<text x="{x + 28:g}" y="{HEIGHT + 16}">{name}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _drawn(chart: Chart, x0: float, names: Sequence[str]) -> list[str]:
+    most_x = max(x for line in chart.lines.values() for x, _ in line)
+    steps_x, steps_y = _ticks(most_x), _ticks(max(y for line in chart.lines.values() for _, y in line))
+    most_y = steps_y[-1]
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (WIDTH - LEFT - RIGHT) * x / most_x
+        return x0 + LEFT + across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * y / most_y
+
+    parts = [f'<text x="{x0 + LEFT:g}" y="20" class="head">{chart.title}</text>']
+    for tick in steps_y:
+        x, y = at(0, tick)
+        parts.append(f'<path d="M{x:.1f} {y:.1f}H{x0 + WIDTH - RIGHT:.1f}" class="grid"/>')
+        parts.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" class="end">{tick:g}</text>')
+    for tick in steps_x:
+        if tick <= most_x:
+            x, y = at(tick, 0)
+            parts.append(f'<text x="{x:.1f}" y="{y + 16:.1f}" class="mid">{tick:g}</text>')
+    parts.append(f'<text x="{x0 + WIDTH - RIGHT:g}" y="{HEIGHT - 5}" class="end">{chart.across}</text>')
+    for place, name in enumerate(names):
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(*point) for point in chart.lines[name]))
+        parts.append(f'<polyline points="{points}" class="line" stroke="var(--c{place})"/>')
+    return parts
+
+
+def _ticks(most: float) -> list[float]:
+    """From 0 past ``most`` in four to eight steps of 1, 2 or 5 times a power of ten."""
+    size = 10.0 ** (len(f"{int(most)}") - 1) if most >= 1 else 0.1
+    step = next(size * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if most / (size * part) <= 7)
+    count = int(-(-most // step))
+    return [round(step * number, 10) for number in range(count + 1)]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from lumen_workers.domain.errors import UsageError
-from lumen_workers.effects.intervals import Interval
 
 RELEVANT: Final = 0.01
 """The smallest change of a signal that matters (S07's thresholds for a quote)."""
@@ -23,7 +22,17 @@ class Verdict(StrEnum):
     INSUFFICIENT = "insufficient"
 
 
-def verdict(interval: Interval | None, good: int, relevant: float = RELEVANT) -> Verdict:
+class Range(Protocol):
+    """Whatever has two ends: an interval of any method."""
+
+    @property
+    def lo(self) -> float: ...
+
+    @property
+    def hi(self) -> float: ...
+
+
+def verdict(interval: Range | None, good: int, relevant: float = RELEVANT) -> Verdict:
     """The verdict on one signal; ``good`` is its good direction (``GOOD[signal]``), ``relevant`` > 0.
 
     - improved, worsened: the interval excludes 0, on the good or on the bad side. The sign is known; whether the size

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from lumen_workers.domain.clock import US, iso, to_us
 from lumen_workers.domain.errors import Paused, UsageError
@@ -14,6 +15,7 @@ from lumen_workers.domain.records import LoopSpec, RuleSpec
 from lumen_workers.domain.signals import SIGNALS, period_us
 from lumen_workers.experiments.guard import breach
 from lumen_workers.experiments.pace import Design, Plan
+from lumen_workers.experiments.response import time_constants
 from lumen_workers.loop.rules import NotApplied, Rules
 
 ACTOR = "Lumen"
@@ -148,13 +150,16 @@ class Machine:
         return None
 
     def _done(self, periods: Sequence[Period], reason: str) -> str:
-        result = self.design.result(periods)
-        return self._end(ExperimentState.DONE, reason, self.design.final(self.experiment, result))
+        return self._end(ExperimentState.DONE, reason, self.design.final(self.experiment, self._result(periods)))
+
+    def _result(self, periods: Sequence[Period]) -> Mapping[str, Any]:
+        tau_s = time_constants(self.store, self.loop.name, periods, self.design.pace.period_s)
+        return self.design.result(periods, tau_s)
 
     def _end(self, state: ExperimentState, reason: str, final: float | None) -> str:
         """End it: the analysis of what there is, and the rule's value (None: it stays)."""
         id_ = self.experiment.experiment_id
-        result = self.design.result([p for p in self.store.experiments.periods(id_) if p.ended is not None])
+        result = self._result([p for p in self.store.experiments.periods(id_) if p.ended is not None])
         spec = self.loop.rules.get(self.experiment.rule)
         if spec is None or (final is not None and not spec.min <= final <= spec.max):
             reason, final = f"{reason}; {self.experiment.rule} stays: its declaration does not allow it back", None

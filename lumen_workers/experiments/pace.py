@@ -93,8 +93,8 @@ class Design(Protocol):
     def line(self, periods: Sequence[Period], period: Period) -> Mapping[str, Any]:
         """The journal's line for ``period``, which has just ended, after ``periods``."""
 
-    def result(self, periods: Sequence[Period]) -> Mapping[str, Any]:
-        """The analysis: JSON values."""
+    def result(self, periods: Sequence[Period], tau_s: Mapping[str, float | None]) -> Mapping[str, Any]:
+        """The analysis: JSON values. ``tau_s``: signal → time constant, as far as the switches show it."""
 
     def final(self, experiment: Experiment, result: Mapping[str, Any]) -> float:
         """What the rule is to have after a regular end."""

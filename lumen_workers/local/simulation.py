@@ -54,6 +54,10 @@ class Simulation:
         self._sample(to_us(when))
         self.clock.advance(max(0.0, (when - self.clock.now()).total_seconds()))
 
+    def skip(self, when: datetime) -> None:
+        """Leave the samples before ``when`` that are not made yet out: the loop was not sampled."""
+        self._sampled = max(self._sampled, self._grid(to_us(when)))
+
     def measure(self) -> int:
         """Compute the effects that are due; returns how many."""
         return len(compute_due(self.store, self.spec.name, self.effects, self.clock.now()))

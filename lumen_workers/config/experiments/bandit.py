@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lumen_workers.config.experiments.pace import PacedFile
 from lumen_workers.config.files import LoopName, Number, Strict
 from lumen_workers.experiments.bandit.options import BanditOptions, Weights
+from lumen_workers.experiments.bandit.run import BanditPlan
 
 _Weight = Annotated[Number, Field(ge=0, le=1000)]
 _Scatter = Annotated[Number, Field(gt=0, le=1)]
@@ -37,7 +39,7 @@ class PriorFile(Strict):
     noise_df: Annotated[Number, Field(gt=2, le=10_000)] = 4.0
 
 
-class BanditFile(Strict):
+class BanditFile(PacedFile):
     """The whole file; the meanings are those of ``BanditOptions``."""
 
     rule: LoopName = "risk_max"
@@ -50,10 +52,10 @@ class BanditFile(Strict):
     prior: PriorFile = PriorFile()
     floor: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
     discount: Annotated[Number, Field(gt=0, le=1)] = 0.98
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     stop_probability: Annotated[Number, Field(gt=0.5, lt=1)] | None = 0.99
     stop_rounds: Annotated[int, Field(ge=1, le=1000)] = 3
     stop_loss: Annotated[Number, Field(gt=0, le=1)] | None = None
+    keep: Literal["original", "best"] = "original"
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -87,4 +89,15 @@ class BanditFile(Strict):
             stop_probability=self.stop_probability,
             stop_rounds=self.stop_rounds,
             stop_loss=self.stop_loss,
+        )
+
+    def plan(self, seed: int, loop: str | None = None) -> BanditPlan:
+        """What the experiment is started with. Raises UsageError."""
+        return BanditPlan(
+            loop=loop or self.loop,
+            bandit=self.options(seed),
+            pace=self.pace(),
+            guard=self.guard.guard(),
+            keep=self.keep,
+            note=self.note,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_loop_runs_one_experiment_at_a_time(store: SqlStore) -> None:
 
 def test_an_id_is_used_once(store: SqlStore) -> None:
     store.experiments.start(experiment())
-    end = {"reason": "r", "result": None, "spec": SPEC, "final": None, "actor": "Lumen"}
+    end: dict[str, Any] = {"reason": "r", "result": None, "spec": SPEC, "final": None, "actor": "Lumen"}
     assert store.experiments.finish("xp-1", ExperimentState.STOPPED, **end) == (True, None)
     with pytest.raises(UsageError, match="xp-1 is there already"):
         store.experiments.start(experiment())
@@ -101,7 +102,7 @@ def test_a_period_begins_begins_anew_and_ends_once(store: SqlStore) -> None:
     (now,) = store.experiments.periods("xp-1")
     assert (now.began, now.restarts) == (T + timedelta(seconds=60), 1)
     means = {"risk_band": 0.25}
-    close = {"at": T + timedelta(seconds=180), "n": 500, "means": means, "reward": None, "log": {"n": 500}}
+    close: dict[str, Any] = {"at": T + timedelta(seconds=180), "n": 500, "means": means, "reward": None, "log": {"n": 500}}
     assert not store.experiments.close(first, **close)  # it has begun anew since
     assert store.experiments.close(now, **close)
     assert not store.experiments.close(now, **close)
@@ -127,7 +128,7 @@ def test_an_end_gives_the_rule_back_once_even_while_paused(store: SqlStore) -> N
     assert not store.experiments.ask_stop("xp-1", "you")
     assert store.experiments.hold("xp-1", "paused")
     assert not store.experiments.hold("xp-1", "paused")
-    end = {"reason": "stopped by me", "result": {"n": 1}, "spec": SPEC, "final": 0.35, "actor": "Lumen"}
+    end: dict[str, Any] = {"reason": "stopped by me", "result": {"n": 1}, "spec": SPEC, "final": 0.35, "actor": "Lumen"}
     ended, event = store.experiments.finish("xp-1", ExperimentState.STOPPED, **end)
     assert ended
     assert event is not None
@@ -183,7 +184,7 @@ def test_nothing_is_tuned_while_an_experiment_runs(store: SqlStore) -> None:
 def test_a_watch_ends_once_and_takes_back_what_nobody_has_changed_since(store: SqlStore) -> None:
     watch = store.watches.apply("td-1", "main", SPEC, 0.33, actor="Lumen", note="n", log={})
     assert watch is not None
-    end = {"spec": SPEC, "back": True, "actor": "Lumen", "log": {"kind": "outcome"}}
+    end: dict[str, Any] = {"spec": SPEC, "back": True, "actor": "Lumen", "log": {"kind": "outcome"}}
     done, event = store.watches.settle(watch, "rolled_back", "worse", **end)
     assert done
     assert event is not None

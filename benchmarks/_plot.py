@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 48, 14, 34, 36
@@ -42,7 +43,7 @@ def render(charts: Sequence[Chart], note: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" role="img" '
         f'aria-label="{note}">',
-        "".join(f"{line.strip()} " for line in STYLE.strip().splitlines()).join(("<style>", "</style>")),
+        f"<style>{STYLE}</style>",
         f'<rect width="{wide}" height="{high}" class="paper"/>',
     ]
     for place, chart in enumerate(charts):
@@ -86,3 +87,23 @@ def _ticks(most: float) -> list[float]:
     step = next(size * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if most / (size * part) <= 7)
     count = int(-(-most // step))
     return [round(step * number, 10) for number in range(count + 1)]
+
+
+def bandit(found: Mapping[str, Any]) -> str:
+    """Mean regret against rounds, the still and the switching problem."""
+    names = {
+        "uniform": "uniform",
+        "plain": "plain, noise known",
+        "bare": "ours, bare",
+        "fading": "ours, fading memory",
+        "shipped": "ours as shipped",
+    }
+    titles = {"still": "Regret, the best arm stays", "switching": "Regret, the best arm changes at 250"}
+    charts = [
+        Chart(title, "rounds", {text: found["regret"][kind]["500"][name]["course"] for name, text in names.items()})
+        for kind, title in titles.items()
+    ]
+    return render(charts, "Mean regret of five policies on two problems")
+
+
+PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit}

@@ -1,4 +1,5 @@
-"""Put measured figures into the pages: every block between ``<!-- figures:NAME -->`` and ``<!-- /figures -->``.
+"""Put measured figures into the pages: every block between ``<!-- figures:NAME -->`` and ``<!-- /figures -->``,
+and the pictures of those benchmarks that have one.
 
 Usage: _tables.py FIGURES.json      (what ``make bench`` prints; a benchmark that it lacks leaves its block as it is)
 """
@@ -216,7 +217,87 @@ def chaos(found: Mapping[str, Any]) -> str:
     return table(("event", "runs", "violations", "recovery p50", "p95"), rows)
 
 
+def bandit(found: Mapping[str, Any]) -> str:
+    """Regret by policy, when it stops, and the value of an arm by estimator."""
+    policies = {
+        "uniform": "every arm as often",
+        "plain": "plain Thompson sampling that knows the noise",
+        "bare": "ours without floor and fading memory",
+        "fading": "ours without floor",
+        "shipped": "ours as shipped",
+    }
+    kinds = [(kind, rounds) for kind in ("still", "switching") for rounds in ("100", "500")]
+    lost = [
+        (
+            text,
+            *(
+                f"{found['regret'][kind][rounds][name]['mean']:.1f} ± {found['regret'][kind][rounds][name]['half']:.1f}"
+                for kind, rounds in kinds
+            ),
+        )
+        for name, text in policies.items()
+    ]
+    methods = {
+        "mean": "mean of its rounds",
+        "ips": "inverse propensities",
+        "snips": "the same, self-normalised",
+        "dr": "doubly robust",
+        "lumen": "**ours**",
+    }
+    values = [
+        (
+            log if name == "mean" else "",
+            text,
+            f"{one['coverage']:.1%}",
+            f"{one['worst']:.1%}",
+            f"{one['bias']:+.3f}",
+            f"{one['rmse']:.2f}",
+        )
+        for log, kind in found["values"].items()
+        for name, text in methods.items()
+        for one in [kind[name]]
+    ]
+    problems = {
+        "five": "five arms, 0.25 apart",
+        "near": "three arms, 0.4 and 0.6 apart",
+        "equal": "three equal arms",
+    }
+    stops = [
+        (
+            text,
+            f"{one['stopped']:.1%}",
+            one["median_rounds"] if one["stopped"] and name != "equal" else "–",
+            f"{one['right']:.1%}" if one["stopped"] and name != "equal" else "–",
+        )
+        for name, text in problems.items()
+        for one in [found["stopping"][name]]
+    ]
+    about = (
+        f"Regret: how much less was earned than by the best arm from the start; the mean of {found['runs']:,} runs "
+        f"and its 95 % interval. Five arms with means 0, 0.25, 0.5, 0.75 and 1, standard deviation 1; *switching*: the "
+        f"order turns round half-way."
+    )
+    clear = (
+        f"Arms called clear within 300 rounds, {found['stopping']['five']['runs']:,} runs each; distances "
+        f"in standard deviations of one round's reward."
+    )
+    worth = (
+        "The value of an arm from the log of the shipped policy: how often the 95 % interval holds it (all arms; the "
+        "worst arm), bias and root mean square error in standard deviations of one round's reward. *Five* are the arms "
+        "above, *three* the near ones."
+    )
+    head = ("regret", *(f"{kind}, {rounds} rounds" for kind, rounds in kinds))
+    return "\n\n".join(
+        (
+            f"{prose(about)}\n\n{table(head, lost)}",
+            f"{prose(clear)}\n\n{table(('arms', 'called clear', 'median round', 'it is the best'), stops)}",
+            f"{prose(worth)}\n\n{table(('log', 'estimator', 'coverage', 'worst arm', 'bias', 'error'), values)}",
+        )
+    )
+
+
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "bandit": bandit,
     "chaos": chaos,
     "day": day,
     "effects": effects,
@@ -264,6 +345,8 @@ def fill(page: str, figures: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
+    from _plot import PICTURES
+
     if len(arguments) != 1:
         sys.stderr.write((__doc__ or "").strip() + "\n")
         return 2
@@ -274,6 +357,10 @@ def main(arguments: Sequence[str]) -> int:
         if after != before:
             path.write_text(after, "utf-8", newline="\n")
             sys.stderr.write(f"{path.name} renewed\n")
+    for name, draw in PICTURES.items():
+        if figures["results"].get(name) is not None:
+            (DOCS / f"{name}.svg").write_text(draw(figures["results"][name]), "utf-8", newline="\n")
+            sys.stderr.write(f"{name}.svg drawn\n")
     return 0
 
 

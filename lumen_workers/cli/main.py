@@ -22,6 +22,7 @@ from lumen_workers.cli import (
     data,
     effects,
     enqueue,
+    experiment,
     exporter,
     letters,
     loop,
@@ -51,6 +52,7 @@ app.add_typer(loop.app, name="loop")
 app.add_typer(effects.app, name="effects")
 app.add_typer(effects.quotes, name="quotes")
 app.add_typer(effects.risks, name="risks")
+app.add_typer(experiment.app, name="experiment")
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

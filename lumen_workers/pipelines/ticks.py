@@ -1,4 +1,4 @@
-"""The ticks: sample, effects, deliver, reconcile."""
+"""The ticks: sample, effects, experiments, deliver, reconcile."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lumen_workers.engine.regions import is_drained
 from lumen_workers.findings.speaker import speak
 from lumen_workers.loop.rules import NotApplied
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
+from lumen_workers.pipelines.experiments import experiments
 
 
 def sample(ctx: Context) -> str:
@@ -59,6 +60,7 @@ def measure(ctx: Context, loop: str) -> Measured:
 TICKS = (
     Tick(name="sample", run=sample, lane="sampler"),
     Tick(name="effects", run=effects),
+    Tick(name="experiments", run=experiments),
     Tick(name="deliver", run=deliver),
     Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
 )

@@ -47,7 +47,6 @@ class BanditFile(PacedFile):
     weights: WeightsFile = WeightsFile()
     period_s: Annotated[Number, Field(ge=1, le=86_400)] = 150.0
     washout_s: Annotated[Number, Field(ge=0, le=86_400)] = 20.0
-    min_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 6
     prior: PriorFile = PriorFile()
     floor: Annotated[Number, Field(ge=0, le=0.5)] = 0.05
@@ -76,9 +75,6 @@ class BanditFile(PacedFile):
             arms=self.arms,
             seed=seed if self.seed is None else self.seed,
             weights=Weights(**self.weights.model_dump()),
-            period_s=self.period_s,
-            washout_s=self.washout_s,
-            min_samples=self.min_samples,
             rounds=self.rounds,
             mu0=self.prior.mu0,
             sigma0=self.prior.sigma0,

@@ -21,10 +21,10 @@ class Weights(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BanditOptions(Record):
-    """A bandit on one rule. Lengths in seconds, rewards in the units of the weighted signals.
+    """A bandit on one rule. Rewards in the units of the weighted signals.
 
-    ``arms`` are values of the rule, at least two and no two equal. A round lasts ``period_s``, its reward is the mean
-    over [``washout_s``, ``period_s``) behind the switch, of at least ``min_samples`` samples.
+    ``arms`` are values of the rule, at least two and no two equal. A round's
+    reward is the mean over its samples behind the washout.
 
     ``sigma0`` is the scatter of arms around their common level and ``noise_sigma`` that of one round's reward around
     its arm, as believed beforehand; the belief in the noise weighs as much as ``noise_df`` (> 2) rounds. ``mu0`` is
@@ -43,9 +43,6 @@ class BanditOptions(Record):
     arms: tuple[float, ...]
     seed: int
     weights: Weights = Weights()
-    period_s: float = 150.0
-    washout_s: float = 20.0
-    min_samples: int = 50
     rounds: int = 6
     mu0: float = 0.0
     sigma0: float = 0.05

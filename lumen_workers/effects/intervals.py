@@ -43,10 +43,10 @@ class Interval:
     """Δ = mean(post) − mean(pre) of one signal, and how well the samples determine it; no number is ever NaN.
 
     ``lo ≤ delta ≤ hi`` hold the true difference with probability ``level``. ``se``: standard error of ``delta``.
-    ``phi``: correlation of neighbouring samples, as far as the long run goes (mean of its distribution). ``n_eff``: independent samples that would
-    give the two means as well, at most those there are. ``mde``: the smallest true difference that a test at
-    1 − ``level`` finds in 80 % of cases. ``p``: two-sided p-value of a true difference of 0; below 1 − ``level``
-    exactly when the interval excludes 0.
+    ``phi``: correlation of neighbouring samples, as far as the long run goes (mean of its distribution).
+    ``n_eff``: independent samples that would give the two means as well (its geometric mean), at most those there are.
+    ``mde``: the smallest true difference that a test at 1 − ``level`` finds in 80 % of cases. ``p``: two-sided p-value
+    of a true difference of 0; below 1 − ``level`` exactly when the interval excludes 0.
     """
 
     delta: float
@@ -139,7 +139,9 @@ def _solve(
             reach,
             np.sqrt((weight * scale * scale).sum(axis=2)),
             weight @ phi,
-            np.minimum(1.0 / (weight / effective[:, None]).sum(axis=2), series.counts.sum(axis=1, keepdims=True)),
+            np.minimum(
+                np.exp((weight * np.log(effective)[:, None]).sum(axis=2)), series.counts.sum(axis=1, keepdims=True)
+            ),
             reach + mixture.quantile(POWER),
             np.minimum(2.0 * mixture.below(-np.abs(delta)), 1.0),
         ],

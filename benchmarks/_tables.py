@@ -131,8 +131,10 @@ def coverage(found: Mapping[str, Any]) -> str:
         f"share of false ones among what q ≤ {found['q']:g} calls a finding, and share of the effects that are found."
     )
     alarms = [(f"{row['phi']:g}", f"{row['alarms']:.1%}") for row in found["placebo"]]
+    minutes = found["quiet_s"] / 60
     placebo = (
-        f"Placebo ranks with p ≤ {found['alpha']:g} at changes that did nothing, an hour before them to compare with:"
+        f"Placebo ranks with p ≤ {found['alpha']:g} at changes that did nothing, beside the {minutes:g} minutes before "
+        f"them:"
     )
     return "\n\n".join(
         [
@@ -154,6 +156,7 @@ def effects(found: Mapping[str, Any]) -> str:
         (
             f"{size['samples']:,}",
             f"{size['lumen']['seconds']:.2f} s",
+            f"{size['lumen']['intervals_seconds']:.2f} s",
             f"{size['lumen']['peak_mib']:.0f} MiB",
             f"{size['pandas_mask']['seconds']:,.1f} s",
             f"{size['pandas_mask']['peak_mib']:,.0f} MiB",
@@ -161,7 +164,10 @@ def effects(found: Mapping[str, Any]) -> str:
         )
         for size in found["effects"]
     ]
-    return table(("samples stored", "1,000 effects", "memory", "mask loop", "its memory", "times faster"), rows)
+    return table(
+        ("samples stored", "1,000 effects", "of that, intervals", "memory", "mask loop", "its memory", "times faster"),
+        rows,
+    )
 
 
 def failures(found: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from support.proofs.coverage import BEYOND, CORE, FURTHER, LEVEL, PHIS, WAYS, Ce
 from support.proofs.discoveries import ALPHA, Q, discovery_rates, placebo_alarms
 
 from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.effects.placebo import QUIET_S
 
 EVENTS = 1_000
 SEED = 20260131
@@ -44,15 +45,16 @@ def measure(cell: Cell, events: int, seed: int) -> dict[str, Any]:
 
 
 def findings(events: int) -> dict[str, Any]:
-    """False discovery rates and placebo alarms, by phi; a day of 40 changes for every four events."""
+    """False discovery rates and placebo alarms, by phi; a day of 40 changes for every two events."""
     return {
         "q": Q,
         "alpha": ALPHA,
+        "quiet_s": QUIET_S,
         "discoveries": [
             {
                 "phi": phi,
                 "effect": effect,
-                **asdict(discovery_rates(phi=phi, effect=effect, days=events // 4, seed=SEED)),
+                **asdict(discovery_rates(phi=phi, effect=effect, days=events // 2, seed=SEED)),
             }
             for phi in (0.0, 0.6, 0.9)
             for effect in (0.0, 0.05, 0.15)

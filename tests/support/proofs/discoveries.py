@@ -61,13 +61,13 @@ def discovery_rates(
 
 
 def placebo_alarms(*, phi: float, events: int, seed: int, alpha: float = ALPHA) -> float:
-    """Share of placebo ranks p ≤ ``alpha`` at changes that did nothing, after an hour that three others interrupt."""
+    """Share of placebo ranks p ≤ ``alpha`` at changes that did nothing; another change interrupts the quiet before."""
     rng = np.random.default_rng(seed)
     alarms = []
     moment = START_US + int(QUIET_S) * US
     for _ in range(events):
         block = quiet(rng, phi, int(QUIET_S + OPTIONS.post_s))
-        away = rng.integers(START_US, moment, 3).tolist()
+        away = rng.integers(START_US, moment, 1).tolist()
         pre, post = around(moment, OPTIONS).split(block)
         deltas = dict(zip(SIGNALS, (post.values.mean(axis=0) - pre.values.mean(axis=0)).tolist(), strict=True))
         found = placebo(block.slice(START_US, moment), moment, away, deltas, OPTIONS, RATE_HZ)

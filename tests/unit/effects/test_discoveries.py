@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.proofs.discoveries import Q, discovery_rates
 
@@ -13,6 +13,7 @@ probability = st.none() | st.floats(0, 1)
 
 
 @given(st.lists(probability, max_size=40))
+@settings(deadline=None)  # the first call imports scipy.stats
 def test_q_values_are_benjamini_and_hochbergs(given_p: list[float | None]) -> None:
     found = q_values(given_p)
 

@@ -87,4 +87,5 @@ def test_a_signal_that_is_not_there_has_no_rank() -> None:
 
 @pytest.mark.parametrize("phi", [0.0, 0.9])
 def test_false_alarms_come_as_often_as_they_should(phi: float) -> None:
-    assert 0.03 <= placebo_alarms(phi=phi, events=150, seed=20260131) <= 0.075
+    # Some 57 pseudo-events: the largest p up to 0.05 is 2/58.
+    assert 0.015 <= placebo_alarms(phi=phi, events=150, seed=20260131) <= 0.055

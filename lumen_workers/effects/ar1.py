@@ -20,8 +20,9 @@ import numpy as np
 
 from lumen_workers.effects.series import Floats, Ints, Series, powers
 
-PHI_MIN: Final = -0.9
-"""Where the grid of phi begins; it ends short of 1. Noise that alternates from tick to tick earns no more than this."""
+PHI_MIN: Final = -0.7
+"""Where the grid of phi begins; it ends short of 1. Further down, independent samples that happen to alternate would
+get much narrower intervals than independent samples deserve."""
 
 POINTS: Final = 72
 """Points of the grid for a few hundred samples; more samples get 2, 4, 8 … times as many, to MOST."""

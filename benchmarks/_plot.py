@@ -106,4 +106,14 @@ def bandit(found: Mapping[str, Any]) -> str:
     return render(charts, "Mean regret of five policies on two problems")
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit}
+def coverage(found: Mapping[str, Any]) -> str:
+    """Coverage against phi: what was promised, and three ways to make intervals."""
+    cells = [cell for cell in found["core"] if not cell["effect"]]
+    ways = {"filtered": "filtered", "naive": "independent", "ours": "ours"}
+    lines: dict[str, Course] = {"promised": [(cell["ar"][0], found["level"]) for cell in cells]}
+    lines |= {text: [(cell["ar"][0], cell[way]["covered"]) for cell in cells] for way, text in ways.items()}
+    title = f"Share of {found['level'] * 100:g} % intervals that hold the truth"
+    return render([Chart(title, "phi", lines)], "Coverage of intervals by the correlation of neighbouring samples")
+
+
+PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit, "coverage": coverage}

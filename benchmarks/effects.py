@@ -4,6 +4,7 @@ Usage: effects.py [SAMPLES...]      default: 1000000 10000000
 
 For each size: samples are written to a SQLite file, 1,000 events are spread over them, and two processes of their own
 are timed: ``lumen`` opens the store and calls ``compute_due`` (reading windows, computing, writing 1,000 effects);
+of that, ``intervals_seconds`` go into the intervals of 4,000 differences, once their windows are loaded;
 ``pandas`` has the samples in memory already and selects each window with a boolean mask. At more than 1,000,000
 samples the mask loop does a part of the events and its seconds are scaled up: ``mask_events`` says how many it did.
 Times exclude imports, opening and loading; ``peak_mib`` is the process's whole peak, ``start_mib`` what it had before.
@@ -26,9 +27,12 @@ from _machine import machine, peak_mib
 
 from lumen_workers.adapters.store import open_store
 from lumen_workers.domain.clock import US, from_us
+from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import EffectOptions, RuleEvent
 from lumen_workers.domain.signals import SIGNALS, Block, period_us
+from lumen_workers.effects.intervals import differences
 from lumen_workers.effects.tracker import SETTLE, compute_due
+from lumen_workers.effects.windows import around
 
 LOOP = "main"
 RATE_HZ = 5
@@ -89,10 +93,23 @@ def lumen(folder: Path, count: int) -> dict[str, Any]:
     begin = time.perf_counter()
     effects = compute_due(store, LOOP, OPTIONS, now)
     seconds = time.perf_counter() - begin
+    intervals = inference(store, count)
     store.close()
     assert len(effects) == EVENTS
     deltas = [effect.signals["phase_diff"].delta or 0.0 for effect in effects]
-    return {"seconds": seconds, "peak_mib": peak_mib(), "start_mib": before, "deltas": deltas}
+    found = {"seconds": seconds, "intervals_seconds": intervals, "peak_mib": peak_mib(), "start_mib": before}
+    return {**found, "deltas": deltas}
+
+
+def inference(store: Store, count: int) -> float:
+    """Seconds for the intervals of all events and signals, without the reading of windows."""
+    windows = [around(us, OPTIONS) for us in changes(count)]
+    blocks = store.samples.windows(LOOP, [one.span for one in windows])
+    begin = time.perf_counter()
+    found = differences([one.split(block) for one, block in zip(windows, blocks, strict=True)], RATE_HZ)
+    seconds = time.perf_counter() - begin
+    assert all(one is not None for event in found for one in event.values())
+    return seconds
 
 
 def pandas(folder: Path, count: int) -> dict[str, Any]:

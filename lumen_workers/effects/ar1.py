@@ -1,12 +1,13 @@
 """AR(1) noise about two window means, for many events at once: what the samples say of phi, and what phi says of Δ.
 
 The model of one signal: a mean in each window, plus stationary noise whose correlation over k ticks is phi^k, through
-missing ticks and the gap between the windows alike. For one phi the whitened transitions
-(y_i − phi^k·y_j) / √(1 − phi^2k) are independent, so sums over the transitions of equal lag k are all that a
-likelihood needs: no series is gone through once for each phi.
+missing ticks and the gap between the windows alike. Δ is the plain difference of the means, and its variance for one
+phi is summed over the ticks. What phi is, however, is read from the means of *blocks* of up to a second, whose
+covariances AR(1) noise determines as well: that is what the long run depends on, and what happens within a second
+(a sensor's own white noise, rounding, a fast swing) cannot pass for a short memory.
 
-Sources. Restricted likelihood: Harville, J. Am. Stat. Assoc. 72 (1977) 320. AR(1) with missing observations: Jones,
-Technometrics 22 (1980) 389.
+Sources. Restricted likelihood: Harville, J. Am. Stat. Assoc. 72 (1977) 320. Means of blocks: Amemiya & Wu, J. Am.
+Stat. Assoc. 67 (1972) 628. Factorisation: Foreman-Mackey et al., Astron. J. 154 (2017) 220, section 3, with one term.
 """
 
 from __future__ import annotations
@@ -16,45 +17,32 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from lumen_workers.effects.series import Floats, Ints, Series, powers
 
-PHI_MIN: Final = -0.9
-"""Where the grid of phi begins; it ends short of 1."""
+PHI_MIN: Final = -0.7
+"""Where the grid of phi begins; it ends short of 1. Further down, independent samples that happen to alternate would
+get much narrower intervals than independent samples deserve."""
 
-POINTS: Final = 96
+POINTS: Final = 72
 """Points of the grid for a few hundred samples; more samples get 2, 4, 8 … times as many, to MOST."""
 
-MOST: Final = 1536
+MOST: Final = 1024
 
-_PRE, _POST, _ACROSS, _FIRST = range(4)
+BLOCKS: Final = 25
+"""A block is a second, or shorter: so that the shorter window holds this many."""
+
 _TINY: Final = 1e-300
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The samples of E events in a row: of each event the pre window, then the post window.
+def points(samples: int) -> int:
+    """How many points of phi an event with so many ``samples`` needs.
 
-    ``tick`` is int64[n], numbers of ticks on the loop's grid, ascending within an event; ``values`` is float64[n, S]
-    less the mean of their window; ``counts`` is int64[E, 2], samples a window, each at least 2.
+    In arcsin phi an estimate of phi scatters by 1/√samples or more, wherever phi lies: a step of the grid is no longer.
     """
-
-    tick: Ints
-    values: Floats
-    counts: Ints
-
-
-def points(samples: Ints) -> Ints:
-    """How many points of phi the events with these numbers of ``samples`` need.
-
-    In arcsin phi an estimate of phi scatters by 1/√samples wherever phi lies: a step of the grid is no longer.
-    """
-    needed = (math.pi / 2 - math.asin(PHI_MIN)) * np.sqrt(samples) / POINTS
-    doublings = np.ceil(np.log2(np.maximum(needed, 1.0)))
-    found: Ints = np.minimum(POINTS * 2**doublings, MOST).astype(np.int64)
-    return found
+    needed = (math.pi / 2 - math.asin(PHI_MIN)) * math.sqrt(samples) / POINTS
+    doublings = math.ceil(math.log2(max(needed, 1.0)))
+    return int(min(POINTS * 2**doublings, MOST))
 
 
 def grid(count: int) -> Floats:
@@ -64,155 +52,119 @@ def grid(count: int) -> Floats:
     return found
 
 
-def likelihood(series: Series, phi: Floats) -> tuple[Floats, Floats]:
-    """The probability of each point of ``phi``, and the noise's variance there: both float64[E, S, G].
+def block_ticks(shorter: int, rate_hz: int) -> int:
+    """The ticks of a block for windows of which the shorter one has so many ticks.
 
-    Probability: the restricted likelihood, summing to 1, with every phi as likely as every other beforehand. Its log
-    is −½·log|V| − ½·log|XᵀV⁻¹X| − (n − 2)/2·log r, where V are the noise's correlations, X has the windows as
-    columns, and r is the weighted sum of squares about the GLS means. Variance: r/(n − 2), stationary.
+    An odd number: in an even one noise that alternates cancels, and two phi would have the same correlation of blocks.
     """
-    groups = _Groups.of(series)
-    rho = np.where(groups.kind[:, None] == _FIRST, 0.0, powers(phi, groups.lag))
-    white = 1.0 / (1.0 - rho * rho)
-    kind = groups.kind[:, None]
-    before = np.select([kind == _POST, kind == _ACROSS], [np.zeros_like(rho), -rho], 1.0 - rho)
-    after = np.select([kind == _POST, kind == _ACROSS], [1.0 - rho, np.ones_like(rho)], np.zeros_like(rho))
+    return (min(max(shorter // BLOCKS, 1), rate_hz) - 1) // 2 * 2 + 1
 
-    def total(terms: Floats) -> Floats:
-        summed: Floats = np.add.reduceat(terms, groups.start, axis=0)
-        return summed
 
-    many = groups.count[:, None] * white
-    a, b, c = total(many * before * before), total(many * before * after), total(many * after * after)
-    log_v = -total(groups.count[:, None] * np.log(white))
-    yy = total(
-        groups.new2[:, :, None] * white[:, None]
-        - groups.cross[:, :, None] * (2 * rho * white)[:, None]
-        + groups.old2[:, :, None] * (rho * rho * white)[:, None]
-    )
-    shock = groups.new[:, :, None] * white[:, None] - groups.old[:, :, None] * (rho * white)[:, None]
-    x, y = total(before[:, None] * shock), total(after[:, None] * shock)
+def likelihood(series: Series, phi: Floats, ticks: int) -> tuple[Floats, Floats, Floats]:
+    """The probability of each point of ``phi`` and the noise's variance there, both float64[E, S, G], from blocks of
+    ``ticks``; and the degrees of freedom, float64[E].
+
+    Probability: the restricted likelihood, summing to 1, with every correlation of neighbouring blocks as likely as
+    every other beforehand. Its log is −½·log|V| − ½·log|XᵀV⁻¹X| − (m − 2)/2·log r, where V are the covariances of the
+    m blocks for noise of variance 1, X has the windows as columns, and r is the weighted sum of squares about the GLS
+    means. Variance: r/(m − 2).
+    """
+    blocks = _Blocks.of(series, ticks)
+    log_v, (a, b, c), (x, y), yy = _whitened(blocks, phi, ticks)
     det = a * c - b * b
     rest = yy - (c[:, None] * x * x - 2 * b[:, None] * x * y + a[:, None] * y * y) / det[:, None]
     np.maximum(rest, _TINY, out=rest)
-    free = series.counts.sum(axis=1)[:, None, None] - 2.0
-    # Points lie evenly in arcsin phi: each stands for a stretch of phi of √(1 − phi²).
-    log = 0.5 * np.log1p(-phi * phi) - 0.5 * ((log_v + np.log(det))[:, None] + free * np.log(rest))
-    weight = np.exp(log - log.max(axis=2, keepdims=True))
-    weight /= weight.sum(axis=2, keepdims=True)
-    return weight, rest / free
+    free = (blocks.count > 0).sum(axis=1) - 2.0
+    own, neighbour, _ = _covariances(phi, ticks)
+    # A point of the grid stands for the stretch of correlations between it and its neighbours.
+    prior = np.log(np.maximum(np.gradient(neighbour / own), _TINY))
+    log = prior - 0.5 * ((log_v + np.log(det))[:, None] + free[:, None, None] * np.log(rest))
+    chance = np.exp(log - log.max(axis=2, keepdims=True))
+    chance /= chance.sum(axis=2, keepdims=True)
+    return chance, rest / np.maximum(free, 1.0)[:, None, None], free
 
 
-def spread(series: Series, phi: Floats) -> tuple[Floats, Floats]:
-    """For noise of variance 1: the variance of Δ, and the effective number of samples, both float64[E, G].
+def _whitened(blocks: _Blocks, phi: Floats, ticks: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """log|V| float64[E, G]; of XᵀV⁻¹X the corners pre-pre, pre-post and post-post, float64[3, E, G]; XᵀV⁻¹y
+    float64[2, E, S, G]; yᵀV⁻¹y float64[E, S, G].
 
-    Δ = mean(post) − mean(pre). The effective number of a window, n²/ΣΣ phi^|i−j|, is that of independent samples
-    whose mean scatters as much; the two windows' are added.
+    Blocks j < i have the covariance neighbour·decay^(i−j−1), so V = L·D·Lᵀ, where below its diagonal L is
+    neighbour·decay^(i−j−1)·gain_j: one pass over the blocks, for all events, signals and phi together.
     """
-    counts = series.counts
-    inside, forward, backward = _window_sums(series, phi)
-    gap = _lags(series)[np.cumsum(counts.sum(axis=1)) - counts[:, 1]]
-    shared = forward[0::2] * powers(phi, gap) * backward[1::2]
-    pre, post = counts[:, :1], counts[:, 1:]
-    delta = inside[0::2] / pre**2 + inside[1::2] / post**2 - 2 * shared / (pre * post)
-    return delta, pre**2 / inside[0::2] + post**2 / inside[1::2]
-
-
-def powers(phi: Floats, lag: Ints) -> Floats:
-    """``phi ** lag``, float64[len(lag), G]; each distinct lag is raised once."""
-    known, place = np.unique(lag, return_inverse=True)
-    raised: Floats = np.power(phi[None, :], known[:, None].astype(np.float64))[place]
-    return raised
+    own, neighbour, decay = _covariances(phi, ticks)
+    # A block that lacks ticks averages fewer samples, which are as alike as in a whole one.
+    alike = (own - 1 / ticks) / (1 - 1 / ticks) if ticks > 1 else np.zeros_like(phi)
+    events, width, signals = blocks.mean.shape
+    shape = (events, len(phi))
+    log_v, info = np.zeros(shape), np.zeros((3, *shape))
+    yy = np.zeros((events, signals, len(phi)))
+    xy = np.zeros((2, *yy.shape))
+    # What the blocks before tell of the next: of its variance, of its mean, of the columns of X.
+    told, told_y, told_x = np.zeros(shape), np.zeros_like(yy), np.zeros((2, *shape))
+    for place in range(width):
+        post = place >= blocks.first_post
+        if place == blocks.first_post:
+            across = powers(phi, blocks.between)
+            told, told_y, told_x = told * across * across, told_y * across[:, None], told_x * across
+        count = blocks.count[:, place, None]
+        there = count > 0
+        variance = alike + (1.0 - alike) / np.clip(count, 1, ticks) - neighbour * neighbour * told
+        weight = np.where(there, 1.0 / variance, 0.0)
+        gain = (1.0 - decay * neighbour * told) * weight
+        y = blocks.mean[:, place, :, None] - neighbour * told_y
+        x = np.array([not post, post], np.float64)[:, None, None] - neighbour * told_x
+        log_v += np.where(there, np.log(variance), 0.0)
+        info += weight * np.stack([x[0] * x[0], x[0] * x[1], x[1] * x[1]])
+        weighted = y * weight[:, None]
+        yy += weighted * y
+        xy += weighted * x[:, :, None]
+        told = decay * decay * told + gain * gain * variance
+        told_y = decay * told_y + gain[:, None] * y
+        told_x = decay * told_x + gain * x
+    return log_v, info, xy, yy
 
 
 @dataclass(frozen=True, slots=True)
-class _Groups:
-    """Sums over the transitions of one event, kind and lag; ``start`` is the first group of each event.
+class _Blocks:
+    """Means of blocks, those of the pre window counted back from its end, those of the post window from its start.
 
-    ``new`` and ``old`` sum the later and the earlier sample, ``new2`` and ``old2`` their squares, ``cross`` their
-    products: float64[groups, S]. An event's first sample is a transition from nothing (lag 0, ``old`` 0).
+    ``mean`` is float64[E, K, S], ``count`` int64[E, K], 0 where an event has no such block; the post window begins
+    at ``first_post``. ``between`` is int64[E], the ticks between the windows.
     """
 
-    start: Ints
-    kind: Ints
-    lag: Ints
-    count: Floats
-    new: Floats
-    old: Floats
-    new2: Floats
-    old2: Floats
-    cross: Floats
+    mean: Floats
+    count: Ints
+    first_post: int
+    between: Ints
 
     @classmethod
-    def of(cls, series: Series) -> _Groups:
-        sizes = series.counts.sum(axis=1)
-        event = np.repeat(np.arange(len(sizes)), sizes)
-        first = np.cumsum(sizes) - sizes
-        window = np.repeat(np.tile([_PRE, _POST], len(sizes)), series.counts.ravel())
-        lag, kind = _lags(series), window
-        kind[first + series.counts[:, 0]] = _ACROSS
-        kind[first] = _FIRST
-        lag[first] = 0
-        new, old = series.values, np.roll(series.values, 1, axis=0)
-        old[first] = 0.0
-        reach = int(lag.max()) + 1
-        key, group = np.unique((event * 4 + kind) * reach + lag, return_inverse=True)
-
-        def summed(terms: Floats) -> Floats:
-            return np.stack([np.bincount(group, column, len(key)) for column in terms.T], axis=1)
-
+    def of(cls, series: Series, ticks: int) -> _Blocks:
+        sizes = series.counts.ravel()
+        first, last = series.ends()
+        window = np.repeat(np.arange(len(sizes)), sizes)
+        post = window % 2 == 1
+        place = np.where(post, series.tick - first[window], last[window] - series.tick) // ticks
+        before = int(place[~post].max()) + 1
+        place = np.where(post, before + place, before - 1 - place)
+        width = int(place.max()) + 1
+        key = window // 2 * width + place
+        opens = np.flatnonzero(np.diff(key, prepend=-1))
+        count = np.zeros((len(sizes) // 2) * width, np.int64)
+        mean = np.zeros((len(count), series.values.shape[1]))
+        count[key[opens]] = np.diff(opens, append=len(key))
+        mean[key[opens]] = np.add.reduceat(series.values, opens, axis=0) / count[key[opens], None]
         return cls(
-            start=np.searchsorted(key // reach // 4, np.arange(len(sizes))),
-            kind=key // reach % 4,
-            lag=key % reach,
-            count=np.bincount(group, minlength=len(key)).astype(np.float64),
-            new=summed(new),
-            old=summed(old),
-            new2=summed(new * new),
-            old2=summed(old * old),
-            cross=summed(new * old),
+            mean=mean.reshape(-1, width, mean.shape[1]),
+            count=count.reshape(-1, width),
+            first_post=before,
+            between=np.maximum(first[1::2] - last[0::2] - 1, 0),
         )
 
 
-def _lags(series: Series) -> Ints:
-    """Ticks from the sample before, at least 1 (two samples of one tick count as neighbours); the first has 1."""
-    lag: Ints = np.maximum(np.diff(series.tick, prepend=series.tick[:1]), 1)
-    return lag
-
-
-def _window_sums(series: Series, phi: Floats) -> tuple[Floats, Floats, Floats]:
-    """Of each window w, in turn pre and post, float64[2E, G]: ΣΣ phi^|i−j| over its ticks, Σ phi^(last − i), and
-    Σ phi^(i − first).
-
-    Samples without a missing tick between them are a run, whose sums are geometric; one step for each run.
-    """
-    lag = _lags(series)
-    sizes = series.counts.ravel()
-    opens = np.cumsum(sizes) - sizes
-    fresh = lag != 1
-    fresh[opens] = True
-    at = np.flatnonzero(fresh)
-    window = np.repeat(np.arange(len(sizes)), sizes)[at]
-    length = np.diff(at, append=len(lag))
-    runs = np.bincount(window, minlength=len(sizes))
-    order = np.arange(len(at)) - np.repeat(np.cumsum(runs) - runs, runs)
-    away = np.where(order == 0, 0, lag[at])
-
-    shape = (len(sizes), len(phi))
-    inside, forward, backward = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    since = np.ones(shape)
-    for step in range(int(runs.max())):
-        chosen = order == step
-        # Most windows have few runs: the later steps touch only those that go on.
-        rows, span, lead = window[chosen], length[chosen], powers(phi, away[chosen])
-        tail = powers(phi, span)
-        end = powers(phi, span - 1)
-        ones = (1.0 - tail) / (1.0 - phi)
-        alone = (span[:, None] * (1.0 - phi * phi) - 2.0 * phi * (1.0 - tail)) / (1.0 - phi) ** 2
-        reached = forward[rows] * lead
-        inside[rows] += alone + 2.0 * reached * ones
-        forward[rows] = reached * end + ones
-        since[rows] *= lead
-        backward[rows] += since[rows] * ones
-        since[rows] *= end
-    return inside, forward, backward
+def _covariances(phi: Floats, ticks: int) -> tuple[Floats, Floats, Floats]:
+    """For noise of variance 1: the variance of a block's mean, the covariance with the next block's, and the factor
+    by which each further block has less."""
+    decay = phi**ticks
+    own = (ticks * (1 - phi * phi) - 2 * phi * (1 - decay)) / (ticks * (1 - phi)) ** 2
+    neighbour = phi * ((1 - decay) / (ticks * (1 - phi))) ** 2
+    return own, neighbour, decay

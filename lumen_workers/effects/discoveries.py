@@ -12,7 +12,7 @@ def q_values(p_values: Sequence[float | None]) -> list[float | None]:
     Source: Benjamini & Hochberg, J. R. Stat. Soc. B 57 (1995) 289. Not Benjamini & Yekutieli's form, which holds under
     any dependence: it divides by Σ 1/i, that is 4 to 7 for a day, and would find little. The dependence here is local
     (the windows of neighbouring events share samples, the signals of one loop go together), and under it the simulated
-    false discovery rate stays below the nominal one (docs/statistics.md).
+    false discovery rate is the nominal one or less (docs/statistics.md).
     Raises ValueError for a number outside [0, 1].
     """
     from scipy.stats import false_discovery_control

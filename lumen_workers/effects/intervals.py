@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,14 +12,19 @@ from numpy.typing import NDArray
 
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.signals import RATES_HZ, SIGNALS, Block, period_us
-from lumen_workers.effects.ar1 import Floats, Series, grid, likelihood, points, spread
+from lumen_workers.effects.ar1 import block_ticks, grid, likelihood, points
 from lumen_workers.effects.mixture import Mixture
+from lumen_workers.effects.series import Floats, Series
+from lumen_workers.effects.spread import spread
 
 POWER: Final = 0.8
 """The minimum detectable effect is found in this share of cases."""
 
 MIN_SAMPLES: Final = 4
 """Samples of a window below which nothing can be said of its noise."""
+
+MIN_FREE: Final = 4
+"""Degrees of freedom below which there is no interval."""
 
 STEPS: Final = (1e-3, 1e-6)
 """Resolutions of the samples: of the SPEC file form (3 decimals), and of the sampler (6)."""
@@ -37,10 +43,10 @@ class Interval:
     """Δ = mean(post) − mean(pre) of one signal, and how well the samples determine it; no number is ever NaN.
 
     ``lo ≤ delta ≤ hi`` hold the true difference with probability ``level``. ``se``: standard error of ``delta``.
-    ``phi``: correlation of neighbouring samples (mean of its distribution). ``n_eff``: independent samples that would
-    give the two means as well, at most those there are. ``mde``: the smallest true difference that a test at
-    1 − ``level`` finds in 80 % of cases. ``p``: two-sided p-value of a true difference of 0; below 1 − ``level``
-    exactly when the interval excludes 0.
+    ``phi``: correlation of neighbouring samples, as far as the long run goes (mean of its distribution).
+    ``n_eff``: independent samples that would give the two means as well (its geometric mean), at most those there are.
+    ``mde``: the smallest true difference that a test at 1 − ``level`` finds in 80 % of cases. ``p``: two-sided p-value
+    of a true difference of 0; below 1 − ``level`` exactly when the interval excludes 0.
     """
 
     delta: float
@@ -64,15 +70,15 @@ def differences(
 ) -> list[dict[str, Interval | None]]:
     """For each event's (pre, post) samples: signal → interval, in the order of ``windows``.
 
-    The noise is taken as AR(1) with unknown phi. For one phi, Δ has the variance s²(phi)·v(phi), with s² from the
-    restricted likelihood on n − 2 degrees of freedom and v from the ticks that the windows hold; the interval is that
-    of the mixture, over the likelihood of phi, of those t distributions about Δ. What the samples leave open about
-    phi so widens it, where a plugged-in estimate would not.
+    The noise is taken as AR(1) with unknown phi, the same in both windows. For one phi, Δ has the variance
+    s²(phi)·v(phi): s² from the restricted likelihood of the means of blocks (see ``ar1``), v from the ticks that the
+    windows hold. The interval is that of the mixture, over the likelihood of phi, of Student's t distributions about Δ
+    with these variances: what the samples leave open about phi widens it, where a plugged-in estimate would not.
 
-    None where nothing can be said: fewer than MIN_SAMPLES in a window, or samples that scatter about their window's
-    mean by less than half a step of their decimals (a constant signal): rounding then hides the noise.
-    The noise is taken to be the same in both windows; pre comes before post. Raises UsageError for a rate or level
-    out of range.
+    None where nothing can be said: fewer than MIN_SAMPLES in a window, fewer than MIN_FREE degrees of freedom, or
+    samples that scatter about their window's mean by less than half a step of their decimals (a constant signal):
+    rounding then hides the noise, and an interval of no width would be a lie.
+    Pre comes before post. Raises UsageError for a rate or level out of range.
     """
     if rate_hz not in RATES_HZ:
         raise UsageError(f"rate {rate_hz} Hz: one of {', '.join(map(str, RATES_HZ))}")
@@ -82,22 +88,28 @@ def differences(
     able = [place for place, pair in enumerate(windows) if min(map(len, pair)) >= MIN_SAMPLES]
     if not able:
         return out
-    sizes = points(np.array([len(windows[place][0]) + len(windows[place][1]) for place in able]))
-    for size in np.unique(sizes).tolist():
-        # The grid is that of the event's own size: an event's interval does not depend on who is computed beside it.
-        alike = [place for place, own in zip(able, sizes.tolist(), strict=True) if own == size]
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place in able:
+        alike[_resolution(windows[place], rate_hz)].append(place)
+    for (ticks, size), members in alike.items():
         step = max(1, _CELLS // (len(SIGNALS) * size))
-        for first in range(0, len(alike), step):
-            places = alike[first : first + step]
+        for first in range(0, len(members), step):
+            places = members[first : first + step]
             part = [windows[place] for place in places]
-            rows = _solve(part, rate_hz, grid(size), level)
-            usable = _scattered(part)
+            rows, usable = _solve(part, rate_hz, ticks, grid(size), level)
             for place, numbers, good in zip(places, rows.tolist(), usable.tolist(), strict=True):
                 out[place] = {
                     signal: _interval(*row, level=level) if fine else None
                     for signal, row, fine in zip(SIGNALS, numbers, good, strict=True)
                 }
     return out
+
+
+def _resolution(windows: tuple[Block, Block], rate_hz: int) -> tuple[int, int]:
+    """The ticks of a block and the points of phi for one event: from its own windows only, so that its interval does
+    not depend on the events that are computed beside it."""
+    shorter = min(int(block.ts[-1] - block.ts[0]) // period_us(rate_hz) + 1 for block in windows)
+    return block_ticks(shorter, rate_hz), points(sum(map(len, windows)))
 
 
 def _interval(
@@ -108,15 +120,18 @@ def _interval(
     )
 
 
-def _solve(windows: Sequence[tuple[Block, Block]], rate_hz: int, phi: Floats, level: float) -> Floats:
-    """float64[E, 4, 7]: of each event and signal Δ and the numbers of its interval, in ``_interval``'s order."""
+def _solve(
+    windows: Sequence[tuple[Block, Block]], rate_hz: int, ticks: int, phi: Floats, level: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """float64[E, 4, 7]: of each event and signal Δ and the numbers of its interval, in ``_interval``'s order;
+    and bool[E, 4]: whether they may be used."""
     means = np.array([[block.values.mean(axis=0) for block in pair] for pair in windows])
     delta = means[:, 1] - means[:, 0]
     series = _series(windows, means, rate_hz)
-    weight, variance = likelihood(series, phi)
+    weight, variance, free = likelihood(series, phi, ticks)
     per_unit, effective = spread(series, phi)
     scale = np.sqrt(np.maximum(variance * per_unit[:, None], _TINY))
-    mixture = Mixture(weight, scale, series.counts.sum(axis=1) - 2.0)
+    mixture = Mixture(weight, scale, np.maximum(free, 1.0))
     reach = mixture.quantile(0.5 + level / 2)
     rows: Floats = np.stack(
         [
@@ -124,13 +139,15 @@ def _solve(windows: Sequence[tuple[Block, Block]], rate_hz: int, phi: Floats, le
             reach,
             np.sqrt((weight * scale * scale).sum(axis=2)),
             weight @ phi,
-            np.minimum((weight * effective[:, None]).sum(axis=2), series.counts.sum(axis=1, keepdims=True)),
+            np.minimum(
+                np.exp((weight * np.log(effective)[:, None]).sum(axis=2)), series.counts.sum(axis=1, keepdims=True)
+            ),
             reach + mixture.quantile(POWER),
             np.minimum(2.0 * mixture.below(-np.abs(delta)), 1.0),
         ],
         axis=2,
     )
-    return rows
+    return rows, _scattered(windows) & (free >= MIN_FREE)[:, None]
 
 
 def _series(windows: Sequence[tuple[Block, Block]], means: Floats, rate_hz: int) -> Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,8 @@ NEGLIGIBLE: Final = 1e-9
 """Components with less weight are left out."""
 
 _STEPS: Final = 50
-_CLOSE: Final = 1e-10
+_CLOSE: Final = 1e-4
+"""A step of Newton's that is this part of x long ends a billionth of x or so away from the solution."""
 
 
 class Mixture:
@@ -34,30 +36,42 @@ class Mixture:
         return self._below(x.ravel()).reshape(self._shape)
 
     def quantile(self, q: float) -> Floats:
-        """The x with P(T ≤ x) = ``q``, float64[E, S]; 0.5 < q < 1.
+        """The x with P(T ≤ x) = ``q``, float64[E, S]; 0.5 < q < 1. Relative error below 1e-7.
 
-        Newton's steps: above 0 the distribution function is concave, so from the left they rise to x and never pass
-        it; from the right the first one may fall short of 0 and is cut.
+        An approximation of the distribution function leads nearly there; the exact one, twenty times as slow to
+        compute, goes the last step.
         """
         from scipy.special import stdtrit
 
         x = self._mixed(self._scale) * stdtrit(self._all_free, q)
+        found = self._newton(self._newton(x, q, self._nearly_below), q, self._below)
+        return found.reshape(self._shape)
+
+    def _newton(self, x: Floats, q: float, below: Callable[[Floats], Floats]) -> Floats:
+        """Above 0 the function is concave: from the left the steps rise to the solution and never pass it; from the
+        right the first one may fall short of 0 and is cut."""
         rising = np.ones(len(x), np.bool_)
         for _ in range(_STEPS):
-            following = np.maximum(x + (q - self._below(x)) / self._density(x), x / 2)
-            # Whoever has arrived stays: the steps that others still need would change its last bits.
+            following = np.maximum(x + (q - below(x)) / self._density(x), x / 2)
+            # Whoever has arrived stays: steps that others still need would change its last bits.
             following = np.where(rising, following, x)
             rising &= np.abs(following - x) > _CLOSE * x
             x = following
             if not rising.any():
                 break
-        found: Floats = x.reshape(self._shape)
-        return found
+        return x
 
     def _below(self, x: Floats) -> Floats:
         from scipy.special import stdtr
 
         return self._mixed(stdtr(self._free, x[self._row] / self._scale))
+
+    def _nearly_below(self, x: Floats) -> Floats:
+        """Within 1e-5 for x > 0 and 30 degrees of freedom. Source: Wallace, Ann. Math. Stat. 30 (1959) 1124."""
+        from scipy.special import ndtr
+
+        z, free = x[self._row] / self._scale, self._free
+        return self._mixed(ndtr((8 * free + 1) / (8 * free + 3) * np.sqrt(free * np.log1p(z * z / free))))
 
     def _density(self, x: Floats) -> Floats:
         from scipy.special import gammaln

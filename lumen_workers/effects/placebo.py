@@ -18,7 +18,7 @@ QUIET_S: Final = 1800.0
 """Seconds before an event in which to look for pseudo-events."""
 
 FEWEST: Final = 20
-"""Pseudo-events below which a rank says too little: the smallest possible p would be above 0.05."""
+"""Pseudo-events below which a rank says too little: even the smallest possible p would not be below 0.05."""
 
 _SAME: Final = 1e-9
 """Differences that sums of float64 make; the Δ of samples with 6 decimals differ by more."""

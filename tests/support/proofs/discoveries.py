@@ -18,6 +18,8 @@ from lumen_workers.effects.windows import around
 from lumen_workers.loop.noise import ar1
 
 RATE_HZ: Final = 5
+Q: Final = 0.1
+ALPHA: Final = 0.05
 START_US: Final = 1_767_225_600 * US
 OPTIONS: Final = EffectOptions()
 TOGETHER: Final = np.linalg.cholesky(
@@ -35,7 +37,7 @@ class Rates:
 
 
 def discovery_rates(
-    *, phi: float, effect: float, days: int, seed: int, q: float = 0.1, changes: int = 40, apart_s: float = 30.0
+    *, phi: float, effect: float, days: int, seed: int, q: float = Q, changes: int = 40, apart_s: float = 30.0
 ) -> Rates:
     """Each day holds ``changes`` changes ``apart_s`` seconds apart, so that the post window of one is the pre window
     of the next; a fifth of them push one signal up by ``effect``, and the next change finds it there."""
@@ -58,14 +60,14 @@ def discovery_rates(
     return Rates(false_discoveries=float(np.mean(false)), found=float(np.mean(found)))
 
 
-def placebo_alarms(*, phi: float, events: int, seed: int, alpha: float = 0.05) -> float:
-    """Share of placebo ranks p ≤ ``alpha`` at changes that did nothing, after an hour that three others interrupt."""
+def placebo_alarms(*, phi: float, events: int, seed: int, alpha: float = ALPHA) -> float:
+    """Share of placebo ranks p ≤ ``alpha`` at changes that did nothing; another change interrupts the quiet before."""
     rng = np.random.default_rng(seed)
     alarms = []
     moment = START_US + int(QUIET_S) * US
     for _ in range(events):
         block = quiet(rng, phi, int(QUIET_S + OPTIONS.post_s))
-        away = rng.integers(START_US, moment, 3).tolist()
+        away = rng.integers(START_US, moment, 1).tolist()
         pre, post = around(moment, OPTIONS).split(block)
         deltas = dict(zip(SIGNALS, (post.values.mean(axis=0) - pre.values.mean(axis=0)).tolist(), strict=True))
         found = placebo(block.slice(START_US, moment), moment, away, deltas, OPTIONS, RATE_HZ)

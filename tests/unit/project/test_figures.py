@@ -44,7 +44,7 @@ def test_a_block_is_renewed_and_the_rest_of_the_page_stays(tables: dict[str, Any
         "Before.\n\n<!-- figures:effects -->\nold\n<!-- /figures -->\n\nAfter.\n\n"
         "<!-- figures:day -->\nkept\n<!-- /figures -->\n"
     )
-    size = {"seconds": 0.123, "peak_mib": 90.4}
+    size = {"seconds": 0.123, "intervals_seconds": 0.0451, "peak_mib": 90.4}
     mask = {"seconds": 1234.5, "peak_mib": 1800.0}
     found = {
         "machine": MACHINE,
@@ -52,7 +52,7 @@ def test_a_block_is_renewed_and_the_rest_of_the_page_stays(tables: dict[str, Any
     }
     figures = {"started": "2026-01-31T09:05:00+00:00", "results": {"effects": found, "day": None}}
     after = tables["fill"](page, figures)
-    assert "| 10,000,000 | 0.12 s | 90 MiB | 1,234.5 s | 1,800 MiB | 9,876 |" in after
+    assert "| 10,000,000 | 0.12 s | 0.05 s | 90 MiB | 1,234.5 s | 1,800 MiB | 9,876 |" in after
     assert (
         'Measured 2026-01-31 with `make bench ARGS="effects"` on a CPU, 2 cores, 8 GiB, Linux 6.1, Python 3.12.1'
         in after

@@ -9,6 +9,7 @@ twice in one slot runs once, and one whose beat is dead is put back by the recon
 SCHEDULE = {
     "sample": {"run": "sample", "every_s": 5, "regions": "all"},
     "effects": {"run": "effects", "every_s": 5, "regions": "all"},
+    "gateway": {"run": "gateway", "every_s": 5, "regions": "all"},
     "deliver": {"run": "deliver", "every_s": 5, "regions": "all"},
     "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
     "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all", "spread_s": 300},

@@ -89,11 +89,14 @@ def _rate(value: int) -> int:
     return value
 
 
+Rate = Annotated[int, AfterValidator(_rate)]
+
+
 class LoopFile(Strict):
     """One loop. ``options`` and ``actuator_options`` are checked by the source and the actuator."""
 
     source: str = "host"
-    rate_hz: Annotated[int, AfterValidator(_rate)] = 5
+    rate_hz: Rate = 5
     options: dict[str, Any] = {}
     region: RegionName | None = None
     actuator: str = "none"

@@ -6,8 +6,9 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from lumen_workers.config.files import Fingerprint, LoopName, Number, Rate, Strict
+from lumen_workers.config.files import SECRET, Fingerprint, LoopName, Number, Rate, Strict
 from lumen_workers.domain.gateway import SYNC_MODE
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.loop.alignment import Limits
@@ -27,7 +28,8 @@ def _inside(value: str) -> str:
 
 def _no_secret(value: Any) -> Any:
     if value is not None:
-        raise ValueError("is a secret and does not stand in a file: leave it empty, `lumen gateway sign` asks for it")
+        why = "is a secret and does not stand in a file: leave it empty, `lumen gateway sign` asks for it"
+        raise PydanticCustomError(SECRET, why)
     return value
 
 

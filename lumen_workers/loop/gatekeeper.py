@@ -90,8 +90,7 @@ class Gatekeeper:
                 raise UsageError(f"loop {loop!r} has no phrase yet; `lumen gateway sign` sets it")
             key = self._new_key(phrase, confirm, signer or by)
             step = self._step(loop, gateway.status, Act.REKEY, by, why, key)
-            old = gateway.key.phrase_sha256[: phrases.SHOWN]
-            return [replace(step, detail={**step.detail, "replaces": old})]
+            return [replace(step, detail={**step.detail, "instead_of": gateway.key.signer})]
 
         return self._act(loop, steps)
 
@@ -164,7 +163,7 @@ class Gatekeeper:
             rate = self._store.loops.rates().get(loop)
             detail = {"rate_hz": rate, "sync_mode": options.sync_mode, "personas": dict(options.personas)}
         elif key is not None:
-            detail = {"signer": key.signer, "hash16": key.phrase_sha256[: phrases.SHOWN]}
+            detail = {"signer": key.signer}
         return Step(act=act, status=after(status, act, loop), by=by, why=why, detail=detail, key=key)
 
     def _new_key(self, phrase: str, confirm: str | None, signer: str) -> Key:

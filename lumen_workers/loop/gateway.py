@@ -61,7 +61,11 @@ def after(status: Status | None, act: Act, loop: str = "main") -> Status:
     found = MOVES[act].get(status)
     if found is None:
         where = "has no gateway yet; `lumen gateway sign` begins" if status is None else f"is {status.value}"
-        first = {Act.INIT: "unlock first", Act.REKEY: "unlock first", Act.LOCK: "it locks from resonating"}
+        first = {
+            Act.INIT: "unlock first",
+            Act.REKEY: "unlock first",
+            Act.LOCK: "it locks from resonating, once it is signed and samples flow",
+        }
         hint = f"; {first[act]}" if status is not None and act in first else ""
         raise UsageError(f"the gateway of loop {loop!r} {where}: {act.value} is not possible{hint}")
     return found

@@ -100,7 +100,7 @@ class SqlGateways:
         """Roll the last automatic change back, where it is still what the rule has."""
         automatic = (rule_events.c.loop == loop) & rule_events.c.automatic & rule_events.c.undoes.is_(None)
         event = connection.execute(
-            sa.select(rule_events).where(automatic).order_by(rule_events.c.seq.desc()).limit(1)
+            sa.select(rule_events).where(automatic).order_by(rule_events.c.ts.desc(), rule_events.c.seq.desc()).limit(1)
         ).first()
         if event is None or event.rule not in specs:
             return None

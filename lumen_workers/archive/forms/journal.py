@@ -52,7 +52,7 @@ def _read_row(kind: str, row: Mapping[str, Any], loop: str) -> JournalEntry:
 def _log_line(entry: JournalEntry) -> str:
     """``<ts> [TAG] before -> after {the rest}``; a line that was read as plain text is written as that."""
     data, start = dict(entry.data), f"{iso(entry.ts)} [{entry.data['tag']}]"
-    if data.keys() == {"tag", "text"}:
+    if data.keys() == {"tag", "text"} and entry.entry_id == _id_of(entry.kind, entry.ts, data, entry.loop):
         return f"{start} {data['text']}".rstrip(" ")
     before, after = data.get("from") or "-", data.get("to") or "-"
     rest = {key: value for key, value in data.items() if key not in ("tag", "from", "to", *_KEPT)}
@@ -80,8 +80,13 @@ def _read_log_line(line: bytes, loop: str) -> JournalEntry:
 def _entry(kind: str, ts: datetime, data: Mapping[str, Any], row: Mapping[str, Any], loop: str) -> JournalEntry:
     given = text_or(row, "entry_id", "")
     _check_storable(data)
-    entry_id = local_id("jr", loop, row, given) if given else content_id("jr", loop, kind, iso(ts), _json(data))
+    entry_id = local_id("jr", loop, row, given) if given else _id_of(kind, ts, data, loop)
     return JournalEntry(entry_id=entry_id, loop=loop, seq=0, kind=kind, ts=ts, data=data)
+
+
+def _id_of(kind: str, ts: datetime, data: Mapping[str, Any], loop: str) -> str:
+    """The id of a line that carries none."""
+    return content_id("jr", loop, kind, iso(ts), _json(data))
 
 
 def _check_storable(value: Any) -> None:

@@ -28,7 +28,15 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
     assert set(TASKS) == {
-        *("lumen.sample", "lumen.effects", "lumen.deliver", "lumen.reconcile", "lumen.daily", "lumen.cross_verify"),
+        *(
+            "lumen.sample",
+            "lumen.effects",
+            "lumen.gateway",
+            "lumen.deliver",
+            "lumen.reconcile",
+            "lumen.daily",
+            "lumen.cross_verify",
+        ),
         *(f"lumen.daily.{stage}" for stage in ("build", "pdf", "freeze", "sign", "verify")),
     }
     assert {name for name, task in TASKS.items() if task.lane == "sampler"} == {"lumen.sample"}

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from lumen_workers.adapters.store.schema.base import instant, metadata, text
 
-# The hashes of the phrases are here only: the journal, which is exported, has no more than their beginning.
+# The hashes of the phrases are here only: the journal is exported.
 gateways = sa.Table(
     "gateways",
     metadata,

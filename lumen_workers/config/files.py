@@ -14,7 +14,7 @@ from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ids import NAME_RE, REGION_RE
 from lumen_workers.domain.signals import RATES_HZ
 
-SECRET: Final = "secret"
+WITHHELD: Final = "withheld"
 """The type of an error whose message must not repeat the value."""
 
 
@@ -203,7 +203,7 @@ def explain(
             lines.append(f"{key}: needs at least {item['ctx']['min_length']}, not {item['ctx']['actual_length']}")
         else:
             allowed = _range_at(model, item["loc"]) or item["msg"].removeprefix("Value error, ")
-            hidden = item["type"] == SECRET or isinstance(item["input"], dict | list | tuple)
+            hidden = item["type"] == WITHHELD or isinstance(item["input"], dict | list | tuple)
             shown = "" if hidden else f", not {item['input']!r:.100}"
             lines.append(f"{key}: {allowed}{shown}")
     return f"{origin}: " + "; ".join(lines)

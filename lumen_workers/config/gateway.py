@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from lumen_workers.config.files import SECRET, Fingerprint, LoopName, Number, Rate, Strict
+from lumen_workers.config.files import WITHHELD, Fingerprint, LoopName, Number, Rate, Strict
 from lumen_workers.domain.gateway import SYNC_MODE
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.loop.alignment import Limits
@@ -29,7 +29,7 @@ def _inside(value: str) -> str:
 def _no_secret(value: Any) -> Any:
     if value is not None:
         why = "is a secret and does not stand in a file: leave it empty, `lumen gateway sign` asks for it"
-        raise PydanticCustomError(SECRET, why)
+        raise PydanticCustomError(WITHHELD, why)
     return value
 
 

@@ -42,7 +42,7 @@ class SqlLoops:
         given = {"rate_hz": rate_hz, "sync_mode": sync_mode}
         asked = {name_: value for name_, value in given.items() if value is not None}
         with self._database.write() as connection:
-            line = {"cmd": LOOP_SET, **asked, "by": by, "note": note}
+            line = {"cmd": LOOP_SET, "by": by, "note": note, **asked}
             entry = journal.record(self._database, connection, name, COMMAND, line)
             assert entry is not None, "an id of its own"
             values: dict[str, int | str] = {}

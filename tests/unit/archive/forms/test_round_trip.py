@@ -159,6 +159,9 @@ def test_the_metrics_of_a_day_and_its_ledgers_are_bounded(store: SqlStore, tmp_p
     assert rows[METRICS] == 1000
     assert rows[HISTORY] == 2
     assert rows[EFFECTS] == 6
+    assert {rows[name] for name in FILES.values()} == {0}
+    assert export_loop(store, "main", tmp_path, start=at(2), end=at(4))[FILES[GATEWAY]] == 2
+    export_loop(store, "main", tmp_path, start=at(160), end=at(360))
     times = [json.loads(line)["ts"] for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert times == ["2026-01-31T00:02:40.000000+00:00", "2026-01-31T00:04:20.000000+00:00"]
 
@@ -172,6 +175,8 @@ def test_rows_above_the_watermark_are_left_out(store: SqlStore, tmp_path: Path) 
     store.rules.applied("main-late", at(691), "file")
     compute_due(store, "main", EffectOptions(), at(2000))
     speak(store, "main", LOW, "en")
+    for kind in FILES:
+        store.journal.append("main", kind, {"tag": "SIGN", "cmd": "loop.set", "by": "kim"}, ts=at(3))
 
     export_loop(store, "main", tmp_path / "after", upto=mark)
 

@@ -10,6 +10,7 @@ SCHEDULE = {
     "sample": {"run": "sample", "every_s": 5, "regions": "all"},
     "effects": {"run": "effects", "every_s": 5, "regions": "all"},
     "experiments": {"run": "experiments", "every_s": 5, "regions": "all"},
+    "gateway": {"run": "gateway", "every_s": 5, "regions": "all"},
     "deliver": {"run": "deliver", "every_s": 5, "regions": "all"},
     "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
     "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all", "spread_s": 300},

@@ -27,6 +27,7 @@ from lumen_workers.engine.context import Context
 from lumen_workers.engine.schedule import Entry
 from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.lane import SamplerLane
+from lumen_workers.loop.rates import at_rates
 from lumen_workers.loop.rules import Rules
 from lumen_workers.pipelines.failures import POLICIES
 from lumen_workers.pipelines.verdicts import judge
@@ -70,7 +71,7 @@ def store_of(settings: Settings) -> Store:
     check(settings)
     store = open_store(settings.store_url)
     known = store.loops.rates()
-    for loop in settings.loops.values():
+    for loop in at_rates(settings.loops.values(), store.loops.settings()):
         if known.get(loop.name) != loop.rate_hz:
             store.loops.register(loop.name, loop.rate_hz, loop.source)
     return store
@@ -137,6 +138,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         archive_label=settings.archive.meta.label,
         rules=rules,
         lane=lane,
+        gateway=settings.gateway.options(),
     )
 
 

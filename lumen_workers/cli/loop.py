@@ -45,6 +45,32 @@ def list_(as_json: Json = False) -> None:
     )
 
 
+@app.command("set")
+def set_(
+    loop: Annotated[str, typer.Option("--loop", "-l", help="The loop.")] = "main",
+    rate_hz: Annotated[int | None, typer.Option("--rate-hz", help="Samples a second.")] = None,
+    sync_mode: Annotated[str | None, typer.Option("--sync-mode", help="A word that is kept with the loop.")] = None,
+    note: Annotated[str, typer.Option("--note", "-m", help="Why; kept in the log.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Command another rate, from the sampler's next burst on, until loops.yaml declares another one.
+
+    The command stands in controls/commands.jsonl. While the gateway is locked the loop stays as it is.
+    """
+    from lumen_workers.domain.clock import iso
+    from lumen_workers.loop.rates import command
+
+    with opened.store() as (settings, store):
+        entry = command(
+            store, settings.loop(loop), by=opened.person(settings), note=note, rate_hz=rate_hz, sync_mode=sync_mode
+        )
+    if as_json:
+        echo_json({"ts": iso(entry.ts), **entry.data})
+        return
+    said = [f"{rate_hz} Hz"] if rate_hz is not None else []
+    typer.echo(f"loop {loop}: {', '.join([*said, *([sync_mode] if sync_mode else [])])}, from its next burst on")
+
+
 @app.command()
 def samples(
     loop: Annotated[str, typer.Option("--loop", "-l", help="The loop.")] = "main",

@@ -24,6 +24,7 @@ from lumen_workers.cli import (
     enqueue,
     experiment,
     exporter,
+    gateway,
     letters,
     loop,
     outbox,
@@ -49,6 +50,7 @@ system.register(app)
 status.register(app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(loop.app, name="loop")
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(effects.app, name="effects")
 app.add_typer(effects.quotes, name="quotes")
 app.add_typer(effects.risks, name="risks")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -13,6 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ids import NAME_RE, REGION_RE
 from lumen_workers.domain.signals import RATES_HZ
+
+WITHHELD: Final = "withheld"
+"""The type of an error whose message must not repeat the value."""
 
 
 class Strict(BaseModel):
@@ -89,11 +92,14 @@ def _rate(value: int) -> int:
     return value
 
 
+Rate = Annotated[int, AfterValidator(_rate)]
+
+
 class LoopFile(Strict):
     """One loop. ``options`` and ``actuator_options`` are checked by the source and the actuator."""
 
     source: str = "host"
-    rate_hz: Annotated[int, AfterValidator(_rate)] = 5
+    rate_hz: Rate = 5
     options: dict[str, Any] = {}
     region: RegionName | None = None
     actuator: str = "none"
@@ -197,7 +203,8 @@ def explain(
             lines.append(f"{key}: needs at least {item['ctx']['min_length']}, not {item['ctx']['actual_length']}")
         else:
             allowed = _range_at(model, item["loc"]) or item["msg"].removeprefix("Value error, ")
-            shown = "" if isinstance(item["input"], dict | list | tuple) else f", not {item['input']!r:.100}"
+            hidden = item["type"] == WITHHELD or isinstance(item["input"], dict | list | tuple)
+            shown = "" if hidden else f", not {item['input']!r:.100}"
             lines.append(f"{key}: {allowed}{shown}")
     return f"{origin}: " + "; ".join(lines)
 

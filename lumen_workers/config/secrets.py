@@ -14,6 +14,24 @@ _MOST_BYTES = 16 * 1024
 def read_secret(path: Path, where: str) -> str:
     """The one line of a file that nobody else may read. Raises ConfigError: it names ``where``, never the line."""
     try:
+        return check_secret(_read(path, where).decode("ascii").strip(), where)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: {path} is not one line of ASCII") from None
+
+
+def read_phrase(path: Path, where: str) -> str:
+    """The same for a phrase in any language."""
+    try:
+        text = _read(path, where).decode("utf-8").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise ConfigError(f"{where}: {path} is not one line of UTF-8")
+    return text
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
         with path.open("rb") as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
             data = stream.read(_MOST_BYTES)
@@ -21,10 +39,7 @@ def read_secret(path: Path, where: str) -> str:
         raise ConfigError(f"{where}: {path} cannot be read: {error.strerror}") from None
     if mode & 0o077:
         raise ConfigError(f"{where}: others may read {path} (mode {mode:04o}); run: chmod 600 {path}")
-    try:
-        return check_secret(data.decode("ascii").strip(), where)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: {path} is not one line of ASCII") from None
+    return data
 
 
 def check_secret(value: str, where: str) -> str:

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from lumen_workers.config.broker import celery_url, database, tls_options
 from lumen_workers.config.contacts import contacts
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
+from lumen_workers.config.gateway import GatewayFile
 from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvironment
 from lumen_workers.config.reruns import RerunsFile
 from lumen_workers.domain.errors import ConfigError, UsageError
@@ -61,6 +62,8 @@ class Environment(BaseSettings):
     store_url: str | None = None
     archive: Path | None = None
     key_pass: SecretStr | None = None
+    gateway_phrase: SecretStr | None = None
+    gateway_confirm: SecretStr | None = None
     pipeline_version: str | None = Field(None, pattern="^[0-9a-f]{8,64}$")
     log: Literal["pretty", "json"] = "pretty"
     demo_exit: bool = Field(False, validation_alias=AliasChoices("demo_exit", "DEMO_EXIT", "LUMEN_DEMO_EXIT"))
@@ -99,6 +102,7 @@ class Settings:
     lumen: LumenFile
     archive: ArchiveFile
     reruns: RerunsFile
+    gateway: GatewayFile
     loops: Mapping[str, LoopSpec]
     contacts: Contacts
 
@@ -261,6 +265,7 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
         lumen=read(_find(env, "lumen.yaml"), LumenFile),
         archive=read(_find(env, "archive.yaml"), ArchiveFile),
         reruns=read(_find(env, "reruns.yaml"), RerunsFile),
+        gateway=read(_find(env, "gateway_activation.yaml"), GatewayFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
         contacts=_contacts(env, people),
     )

@@ -19,6 +19,7 @@ DECISION: Final = "decision"
 RHYTHM: Final = "rhythm"
 
 FILES: Final[Mapping[str, str]] = {
+    GATEWAY: "logs/gateway_sync.log",
     COMMAND: "controls/commands.jsonl",
     BRACKET: "logs/ab_bracket_runs.jsonl",
     BANDIT: "logs/bandit_runs.jsonl",
@@ -27,7 +28,7 @@ FILES: Final[Mapping[str, str]] = {
     DECISION: "logs/tuning_decisions.jsonl",
     RHYTHM: "logs/rhythm_sync.jsonl",
 }
-"""Kind → the file that it is exported to, an object a line; GATEWAY has a text form, ``logs/gateway_sync.log``."""
+"""Kind → the file that it is exported to: an object a line; GATEWAY's is a log of text lines."""
 
 
 @dataclass(frozen=True, kw_only=True)

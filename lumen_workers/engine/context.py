@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from lumen_workers.domain.ports import Channel, Dispatcher, Remote, Signer, Stor
 from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.domain.regions import StandIn
+from lumen_workers.loop.gatekeeper import Gatekeeper
+from lumen_workers.loop.gateway import GatewayOptions
 
 if TYPE_CHECKING:
     from lumen_workers.archive.freeze import FreezeOptions
@@ -62,6 +64,12 @@ class Context:
     archive_label: str
     rules: Callable[[], Rules]
     lane: Callable[[], SamplerLane]
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)
+
+    @property
+    def gatekeeper(self) -> Gatekeeper:
+        """Who moves the gateways of the declared loops."""
+        return Gatekeeper(self.store, self.loops, self.gateway)
 
     @property
     def work(self) -> Path:

@@ -95,6 +95,7 @@ def _rows(ctx: Context, seal: Seal, watermark: Mapping[str, int]) -> dict[str, t
             len(store.effects.rows(loop, start=start, end=end, upto=upto)),
             len(store.findings.quotes(loop, start=start, end=end, upto=upto)),
             len(store.findings.risks(loop, start=start, end=end, upto=upto)),
+            len(store.journal.rows(loop=loop, start=start, end=end, upto=upto)),
         )
         if any(counts):
             found[loop] = counts

@@ -18,6 +18,7 @@ from lumen_workers.loop.anchor import Anchor
 from lumen_workers.loop.burst import BurstReport, Ending, Mark, drive, retire
 from lumen_workers.loop.claim import Claim, Holder, decide, lease_name
 from lumen_workers.loop.held import Held
+from lumen_workers.loop.rates import at_rates
 from lumen_workers.loop.spool import LIMIT_BYTES, Spool
 from lumen_workers.loop.throttle import Throttle
 from lumen_workers.loop.writer import Writer
@@ -67,7 +68,7 @@ class SamplerLane:
         self._stats_dir = stats_dir
         self._ttl = lease_ttl
         self._flush_s, self._max_s, self._handover_s = flush_s, max_s, handover_s
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[tuple[str, int], Source] = {}
         self._claims = 0
         self._drained: frozenset[str] = frozenset()
         self._silent: frozenset[str] = frozenset()
@@ -126,9 +127,10 @@ class SamplerLane:
                 self._look_at_regions()
                 measured = Anchor.measure(self._store, self._clock)
                 self._anchor = measured if self._anchor is None else self._anchor.refined(measured)
-                for spec in self._specs:
+                for spec in at_rates(self._specs, self._store.loops.settings()):
                     held = self._held.get(spec.name)
-                    if held is None or held.lost:
+                    # At another rate it is another grid: the loop is taken anew, from ourselves.
+                    if held is None or held.lost or held.spec.rate_hz != spec.rate_hz:
                         self._take(spec)
             except StoreUnavailable:
                 if not self._held:
@@ -155,7 +157,7 @@ class SamplerLane:
         last = self._store.samples.tail(spec.name, 1)
         # A sample from the future, left by a clock that was wrong, must not hold up those of now.
         last_us = min(int(last.ts[-1]), to_us(self._store.now())) if len(last) else None
-        del self._sources[spec.name]
+        del self._sources[spec.name, spec.rate_hz]
         with self._throttle.contain(f"open {spec.name}", f"the source of loop {spec.name} does not open") as opening:
             source.open(last_us)
         if opening.error is not None:
@@ -174,10 +176,11 @@ class SamplerLane:
 
     def _source(self, spec: LoopSpec) -> Source | None:
         """The loop's source, not yet open: it alone knows whether it is bound to a host."""
-        if spec.name not in self._sources:
+        key = (spec.name, spec.rate_hz)
+        if key not in self._sources:
             with self._throttle.contain(f"make {spec.name}", f"the source of loop {spec.name} cannot be made"):
-                self._sources[spec.name] = self._make_source(spec)
-        return self._sources.get(spec.name)
+                self._sources[key] = self._make_source(spec)
+        return self._sources.get(key)
 
     def _lease(self, spec: LoopSpec, source: Source) -> Lease | None:
         """The lease on sampling ``spec``, or None when it is not ours to take."""

@@ -15,10 +15,10 @@ from lumen_workers.observability.days import due_days, open_runs, stages
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.notices import notices
 from lumen_workers.observability.regions import queues, regions, ticks
-from lumen_workers.observability.signals import deltas, signals
+from lumen_workers.observability.signals import deltas, gateways, signals
 from lumen_workers.observability.view import View
 
-PARTS: Final = (signals, deltas, regions, ticks, queues, stages, open_runs, due_days, notices)
+PARTS: Final = (signals, deltas, gateways, regions, ticks, queues, stages, open_runs, due_days, notices)
 
 
 class StoreCollector(Collector):
@@ -40,9 +40,6 @@ class StoreCollector(Collector):
         now = store.now()
         families = [family for part in self._parts for family in part(store, view, now)]
         yield from families
-        status = view.gateway() if view.gateway is not None else 0
-        about = "0 unknown, 1 initializing, 2 binding, 3 resonating, 4 locked"
-        yield from gauge("lumen_gateway_status", about, float(status))
         build = ((view.version, view.code_version[:8]), 1.0)
         yield from gauges("lumen_build_info", "This exporter's code", ("version", "code_version"), [build])
         about = "How long this scrape took to read"

@@ -1,4 +1,4 @@
-"""The loops: their newest sample, and what the last change of each rule did (S03)."""
+"""The loops: their newest sample, what the last change of each rule did, and their gateway (S03)."""
 
 from __future__ import annotations
 
@@ -47,3 +47,11 @@ def deltas(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa
         )
         about = f"Change of {signal} at the rule's last change"
         yield from gauges(f"lumen_rule_last_{signal}_delta", about, ("loop", "rule"), rows)
+
+
+def gateways(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
+    """Where each loop's gateway stands; unknown for a loop that has none."""
+    found = {gateway.loop: gateway.status.number for gateway in store.gateways.rows()}
+    rows = (((loop,), float(found.get(loop, 0))) for loop in store.loops.rates())
+    about = "0 unknown, 1 initializing, 2 binding, 3 resonating, 4 locked"
+    yield from gauges("lumen_gateway_status", about, ("loop",), rows)

@@ -15,8 +15,7 @@ Depths = Mapping[tuple[str, str], tuple[int, float | None]]
 class View:
     """What is watched. ``stages`` is pipeline → its stages, ``classes`` the classes of failures that there are.
 
-    ``depths`` asks the broker; None means that it did not answer. ``gateway`` tells the number of the gateway's state
-    (S03), 0 (unknown) to 4.
+    ``depths`` asks the broker; None means that it did not answer.
     """
 
     regions: tuple[str, ...]
@@ -26,4 +25,3 @@ class View:
     version: str
     code_version: str
     depths: Callable[[], Depths | None] | None = None
-    gateway: Callable[[], int] | None = None

@@ -1,4 +1,4 @@
-"""The ticks: sample, effects, experiments, deliver, reconcile."""
+"""The ticks: sample, effects, experiments, gateway, deliver, reconcile."""
 
 from __future__ import annotations
 
@@ -43,6 +43,22 @@ def effects(ctx: Context) -> str:
     return f"{computed} effects, {said} findings"
 
 
+def gateway(ctx: Context) -> str:
+    """Move each loop's gateway where its newest samples ask for it; apply what a lost lock has rolled back."""
+    moves, undone = [], []
+    for loop in sorted(ctx.loops.keys() & {gateway.loop for gateway in ctx.store.gateways.rows()}):
+        moved = ctx.gatekeeper.look(loop, ctx.holder)
+        if moved is None:
+            continue
+        back = f", {moved.undone.undoes} rolled back" if moved.undone else ""
+        moves.append(f"{loop} {moved.gateway.status}{back}")
+        undone += [loop] if moved.undone else []
+    # Recorded with the step: what cannot reach its loop now is tried again by the effects tick.
+    for loop in undone:
+        ctx.rules().apply_pending(loop)
+    return "; ".join(moves) or "nothing to move"
+
+
 class Measured(NamedTuple):
     """What was new in a loop: effects, and quotes and risks together."""
 
@@ -61,6 +77,7 @@ TICKS = (
     Tick(name="sample", run=sample, lane="sampler"),
     Tick(name="effects", run=effects),
     Tick(name="experiments", run=experiments),
+    Tick(name="gateway", run=gateway),
     Tick(name="deliver", run=deliver),
     Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
 )

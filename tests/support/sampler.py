@@ -14,6 +14,7 @@ import numpy as np
 
 from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import LeaseLost, StoreUnavailable
+from lumen_workers.domain.gateway import LoopSetting
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.domain.regions import Pulse, Switch
@@ -51,6 +52,7 @@ class MemoryStore:
         self.away = False
         self.offset = timedelta(0)
         self.registered: dict[str, int] = {}
+        self.commanded: dict[str, LoopSetting] = {}
         self.rows: dict[str, dict[int, tuple[float, ...]]] = {}
         self.rewrites = 0
         self.lock = threading.Lock()
@@ -66,6 +68,10 @@ class MemoryStore:
     def now(self) -> datetime:
         self.answer()
         return datetime.now(UTC) + self.offset
+
+    def settings(self) -> dict[str, LoopSetting]:
+        self.answer()
+        return dict(self.commanded)
 
     def register(self, name: str, rate_hz: int, source: str) -> None:
         self.answer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,8 @@ from lumen_workers.adapters.store import ledger
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import columns, plain, within
 from lumen_workers.adapters.store.schema import journal
+from lumen_workers.domain.clock import iso
+from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.journal import JournalEntry
 
@@ -31,9 +34,13 @@ class SqlJournal:
             return record(self._database, connection, loop, kind, data, entry_id=entry_id, ts=ts)
 
     def insert(self, entries: Sequence[JournalEntry]) -> int:
-        """Import lines as they are but with a new ``seq``; known ids are left alone. Returns how many were new."""
+        """Import lines as they are but with a new ``seq``; known ids are left alone. Returns how many were new.
+
+        Raises NotFound for an unknown loop, UsageError for data that is no plain JSON.
+        """
         by_loop: dict[str, list[JournalEntry]] = defaultdict(list)
         for entry in {entry.entry_id: entry for entry in entries}.values():
+            _plain(entry.loop, entry.kind, entry.data)
             by_loop[entry.loop].append(entry)
         written = 0
         with self._database.write() as connection:
@@ -87,16 +94,30 @@ def record(
     entry_id: str | None = None,
     ts: datetime | None = None,
 ) -> JournalEntry | None:
-    """Write a line inside a transaction, for what it tells of. None: the id is there already."""
+    """Write a line inside a transaction, for what it tells of. None: the id is there already.
+
+    Raises NotFound for an unknown loop, UsageError for data that is no plain JSON (NaN is none).
+    """
+    values = _plain(loop, kind, data)
     last = ledger.lock(connection, loop)
-    entry_id = entry_id or content_id("jr", loop, kind, last)
-    if ledger.known(connection, journal.c.entry_id, [entry_id]):
+    if entry_id is not None and ledger.known(connection, journal.c.entry_id, [entry_id]):
         return None
-    seq = ledger.take(connection, loop, 1)[0]
     ts = ts or database.now(connection)
-    entry = JournalEntry(entry_id=entry_id, loop=loop, seq=seq, kind=kind, ts=ts, data=dict(data))
-    connection.execute(sa.insert(journal).values(plain(entry)))
-    return entry
+    # With what it says in it: the first line of another home, imported here, must not pass for this one.
+    entry_id = entry_id or content_id("jr", loop, last, kind, iso(ts), json.dumps(values, sort_keys=True))
+    seq = ledger.take(connection, loop, 1)[0]
+    entry = JournalEntry(entry_id=entry_id, loop=loop, seq=seq, kind=kind, ts=ts, data=values)
+    # Another loop may have a line of this id, which no lock of this one covers.
+    return entry if database.insert_new(connection, journal, plain(entry)) else None
+
+
+def _plain(loop: str, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` as it comes back from the store."""
+    try:
+        values: dict[str, Any] = json.loads(json.dumps(dict(data), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"loop {loop}: the journal holds plain JSON only, not this {kind}: {error}") from None
+    return values
 
 
 def _entry(row: sa.Row[Any]) -> JournalEntry:

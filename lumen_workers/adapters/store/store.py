@@ -10,6 +10,7 @@ from lumen_workers.adapters.store.effects import SqlEffects
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.experiments import SqlExperiments
 from lumen_workers.adapters.store.findings import SqlFindings
+from lumen_workers.adapters.store.gateway import SqlGateways
 from lumen_workers.adapters.store.journal import SqlJournal
 from lumen_workers.adapters.store.leases import SqlLeases
 from lumen_workers.adapters.store.loops import SqlLoops
@@ -30,6 +31,7 @@ from lumen_workers.domain.ports import (
     EffectStore,
     ExperimentStore,
     FindingStore,
+    GatewayStore,
     JournalStore,
     LeaseStore,
     LoopStore,
@@ -66,6 +68,7 @@ class SqlStore:
     audit: AuditStore
     tallies: TallyStore
     journal: JournalStore
+    gateways: GatewayStore
     experiments: ExperimentStore
     watches: WatchStore
 
@@ -87,6 +90,7 @@ class SqlStore:
         self.audit = SqlAudit(database)
         self.tallies = SqlTallies(database)
         self.journal = SqlJournal(database)
+        self.gateways = SqlGateways(database)
         self.experiments = SqlExperiments(database)
         self.watches = SqlWatches(database)
 

@@ -13,9 +13,11 @@ from typing import IO, Any, TypeVar
 from lumen_workers.archive.forms.effects import COLUMNS, effect_row
 from lumen_workers.archive.forms.events import event_row
 from lumen_workers.archive.forms.findings import quote_row, risk_row
+from lumen_workers.archive.forms.journal import journal_line
 from lumen_workers.archive.forms.names import EFFECTS, HISTORY, METRICS, QUOTES, RISKS, Progress
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import EnvironmentFault, NotFound
+from lumen_workers.domain.journal import FILES
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.signals import Block
 from lumen_workers.loop.metrics_csv import HEADER, format_block
@@ -33,12 +35,13 @@ def export_loop(
     upto: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Write the five file forms of ``loop`` below ``target``; returns relative path → rows.
+    """Write the file forms of ``loop`` below ``target``; returns relative path → rows.
 
-    ``start`` (inclusive) and ``end`` (exclusive) bound the samples' times and the events' ``ts`` (an effect, a quote
-    and a risk stand at their event's); None is unbounded. ``upto`` leaves out rows above that ledger number. The bytes
-    follow from the rows alone: UTF-8, ``\\n``, fixed order of keys and columns. Each file appears whole or not at all
-    and replaces one that is there. Memory stays bounded by one block of samples and the ledgers' rows.
+    ``start`` (inclusive) and ``end`` (exclusive) bound the samples' times and the ``ts`` of events and of the journal's
+    lines (an effect, a quote and a risk stand at their event's); None is unbounded. ``upto`` leaves out rows above that
+    ledger number. The bytes follow from the rows alone: UTF-8, ``\\n``, fixed order of keys and columns. Each file
+    appears whole or not at all and replaces one that is there. Memory stays bounded by one block of samples and the
+    ledgers' rows.
     Raises NotFound for an unknown loop, EnvironmentFault when a file cannot be written.
     """
     if loop not in store.loops.rates():
@@ -47,6 +50,7 @@ def export_loop(
     effects = store.effects.rows(loop, start=start, end=end, upto=upto)
     quotes = store.findings.quotes(loop, start=start, end=end, upto=upto)
     risks = store.findings.risks(loop, start=start, end=end, upto=upto)
+    lines = store.journal.rows(loop=loop, start=start, end=end, upto=upto)
     done = {METRICS: 0}
     with _file(target / METRICS) as file:
         file.write(HEADER + "\n")
@@ -63,6 +67,8 @@ def export_loop(
     done[HISTORY] = _json_lines(target / HISTORY, events, event_row)
     done[QUOTES] = _json_lines(target / QUOTES, quotes, quote_row)
     done[RISKS] = _json_lines(target / RISKS, risks, risk_row)
+    for kind, name in FILES.items():
+        done[name] = _write(target / name, (journal_line(entry) for entry in lines if entry.kind == kind))
     return done
 
 
@@ -78,10 +84,14 @@ def _samples(
 
 
 def _json_lines(path: Path, rows: Iterable[Row], form: Callable[[Row], dict[str, Any]]) -> int:
+    return _write(path, (json.dumps(form(row), ensure_ascii=False, allow_nan=False) for row in rows))
+
+
+def _write(path: Path, lines: Iterable[str]) -> int:
     count = 0
     with _file(path) as file:
-        for row in rows:
-            file.write(json.dumps(form(row), ensure_ascii=False, allow_nan=False) + "\n")
+        for line in lines:
+            file.write(line + "\n")
             count += 1
     return count
 

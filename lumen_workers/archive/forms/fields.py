@@ -44,7 +44,7 @@ def text(row: Mapping[str, Any], key: str) -> str:
         raise Refused(f"missing {key}")
     if not isinstance(value, str):
         raise Refused(f"type {key}")
-    return _storable(value, key)
+    return storable(value, key)
 
 
 def text_or(row: Mapping[str, Any], key: str, default: str) -> str:
@@ -54,7 +54,7 @@ def text_or(row: Mapping[str, Any], key: str, default: str) -> str:
         return default
     if not isinstance(value, str):
         raise Refused(f"type {key}")
-    return _storable(value, key)
+    return storable(value, key)
 
 
 def rule(row: Mapping[str, Any]) -> str:
@@ -125,7 +125,8 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def _storable(value: str, key: str) -> str:
+def storable(value: str, key: str) -> str:
+    """``value`` if every store keeps it. Raises Refused."""
     # Half a surrogate pair cannot be written as UTF-8, and PostgreSQL keeps no NUL.
     if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
         raise Refused(f"encoding {key}")

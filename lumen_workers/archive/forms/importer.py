@@ -15,6 +15,7 @@ from lumen_workers.archive.forms.tables import table_columns
 from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import check_name
+from lumen_workers.domain.journal import FILES
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.signals import RATES_HZ, Block
 
@@ -71,6 +72,7 @@ def import_dir(
                 files.append(read(source / name))
         if QUOTES in present or RISKS in present:
             ledgers.mark_spoken()
+        files += [ledgers.journal(kind, name, source / name) for kind, name in FILES.items() if name in present]
     return ImportReport(
         loop=loop,
         rate_hz=store.loops.rates()[loop],

@@ -1,4 +1,4 @@
-"""Reads the ledgers of a folder: rule history, effects, quotes, risks. Each fits in memory; samples do not."""
+"""Reads the ledgers of a folder: rule history, effects, quotes, risks, journal. Each fits in memory; samples do not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lumen_workers.archive.forms.effects import EventIndex, is_ours, read_effect
 from lumen_workers.archive.forms.events import read_event
 from lumen_workers.archive.forms.fields import Refused, instant, json_object
 from lumen_workers.archive.forms.findings import FindEffect, read_quote, read_risk
+from lumen_workers.archive.forms.journal import read_journal_line
 from lumen_workers.archive.forms.lines import lines
 from lumen_workers.archive.forms.names import EFFECTS, HISTORY, QUOTES, RISKS
 from lumen_workers.archive.forms.outcome import FileReport
@@ -19,6 +20,7 @@ from lumen_workers.archive.forms.quarantine import Quarantine
 from lumen_workers.archive.forms.tables import table_rows
 from lumen_workers.domain.clock import iso, to_us
 from lumen_workers.domain.ids import content_id
+from lumen_workers.domain.journal import JournalEntry
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.records import Effect, EffectStatus, Quote, Risk, RuleEvent
 from lumen_workers.effects.windows import around
@@ -92,6 +94,22 @@ class Ledgers:
         """Risks as they are."""
         found = self._findings(path, RISKS, read_risk, lambda risk: risk.risk_id)
         return self._report(RISKS, len(found), self._store.findings.insert([], found) if found else 0)
+
+    def journal(self, kind: str, name: str, path: Path) -> FileReport:
+        """Lines of the journal as they are: what they tell of is not done again, and no gateway moves."""
+        entries: dict[str, JournalEntry] = {}
+        for number, line in lines(path):
+            try:
+                entry = read_journal_line(kind, line, self._loop)
+                if entry.entry_id in entries:
+                    raise Refused("duplicate")
+            except Refused as bad:
+                self._refused.put(name, number, line, bad.reason)
+                continue
+            # In the file's order, where several are of one instant.
+            entries[entry.entry_id] = replace(entry, seq=number)
+        added = self._store.journal.insert(list(entries.values())) if entries else 0
+        return self._report(name, len(entries), added)
 
     def mark_spoken(self) -> None:
         """The effects that were new in this import have had their findings: those of the folder."""

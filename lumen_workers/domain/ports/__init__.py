@@ -4,6 +4,7 @@ from lumen_workers.domain.ports.channels import Channel
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
 from lumen_workers.domain.ports.evidence import Remote, Signer
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
+from lumen_workers.domain.ports.gateway import GatewayStore
 from lumen_workers.domain.ports.journal import JournalStore
 from lumen_workers.domain.ports.loop import Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
@@ -29,6 +30,7 @@ __all__ = [
     "EffectStore",
     "ExperimentStore",
     "FindingStore",
+    "GatewayStore",
     "JournalStore",
     "LeaseStore",
     "LoopStore",

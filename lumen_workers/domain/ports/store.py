@@ -7,9 +7,12 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from lumen_workers.domain.failures import Verdict
+from lumen_workers.domain.gateway import LoopSetting
+from lumen_workers.domain.journal import JournalEntry
 from lumen_workers.domain.notices import Send
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
+from lumen_workers.domain.ports.gateway import GatewayStore
 from lumen_workers.domain.ports.journal import JournalStore
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.records import Effect, EffectOptions, Quote, Risk, RuleEvent, RuleSpec, RuleValue
@@ -22,6 +25,21 @@ class LoopStore(Protocol):
 
     def register(self, name: str, rate_hz: int, source: str) -> None:
         """Make the loop known, or update its rate and source."""
+
+    def command(
+        self,
+        name: str,
+        *,
+        by: str,
+        note: str = "",
+        rate_hz: int | None = None,
+        declared_hz: int | None = None,
+        sync_mode: str | None = None,
+    ) -> JournalEntry:
+        """Record ``loop.set`` on the control bus, and let it hold: the rate while it is declared at ``declared_hz``."""
+
+    def settings(self) -> dict[str, LoopSetting]:
+        """What ``loop.set`` last said of each known loop, sorted by name."""
 
     def rates(self) -> dict[str, int]:
         """Every known loop with its rate in Hz, sorted by name."""
@@ -330,6 +348,7 @@ class Store(Protocol):
     audit: AuditStore
     tallies: TallyStore
     journal: JournalStore
+    gateways: GatewayStore
     experiments: ExperimentStore
     watches: WatchStore
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 
-from lumen_workers.adapters.store import SqlStore
-from lumen_workers.domain.errors import NotFound
+from lumen_workers.adapters.store import SqlStore, open_store
+from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.journal import BAYES, DECISION, JournalEntry
 
 T = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -56,3 +60,55 @@ def test_import_keeps_ids_and_gives_new_numbers(store: SqlStore) -> None:
 def test_an_unknown_loop_is_refused(store: SqlStore) -> None:
     with pytest.raises(NotFound, match="nowhere"):
         store.journal.append("nowhere", BAYES, {})
+
+
+def test_data_comes_back_as_it_was_told(store: SqlStore) -> None:
+    made = store.journal.append("main", BAYES, {"n": None, "list": (1, 2.5), "deep": {1: "위로\n"}, "big": 2**53})
+    assert made is not None
+    assert made.data == {"n": None, "list": [1, 2.5], "deep": {"1": "위로\n"}, "big": 2**53}
+    assert store.journal.get(made.entry_id) == made
+
+
+@pytest.mark.parametrize("data", [{"p": math.nan}, {"p": {1, 2}}], ids=["nan", "set"])
+def test_what_is_no_json_is_refused(store: SqlStore, data: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="plain JSON") as raised:
+        store.journal.append("main", BAYES, data)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(UsageError, match="plain JSON"):
+        store.journal.insert([JournalEntry(entry_id="x", loop="main", seq=0, kind=BAYES, ts=T, data=data)])
+    assert store.journal.rows() == []
+
+
+def test_an_id_of_another_loop_is_taken_too(store: SqlStore) -> None:
+    store.journal.append("main", BAYES, {}, entry_id="a")
+    assert store.journal.append("demo", BAYES, {}, entry_id="a") is None
+    assert [entry.loop for entry in store.journal.rows()] == ["main"]
+
+
+def test_first_lines_of_two_homes_are_two_lines(store: SqlStore) -> None:
+    other = open_store("sqlite://")
+    other.loops.register("main", 5, "host")
+    other.journal.append("main", BAYES, {"n": 1})
+    store.journal.append("main", BAYES, {"n": 2})
+    assert store.journal.insert(other.journal.rows()) == 1
+    other.close()
+
+
+def test_of_several_that_write_one_id_at_once_one_does(store: SqlStore, url: str) -> None:
+    others = [open_store(url) for _ in range(4)]
+    together = Barrier(len(others))
+
+    def writer(other: SqlStore) -> Callable[[], int]:
+        def write() -> int:
+            together.wait(10)
+            made = [other.journal.append("main", DECISION, {}, entry_id=f"d{n}") for n in range(20)]
+            return sum(entry is not None for entry in made)
+
+        return write
+
+    with ThreadPoolExecutor(len(others)) as pool:
+        counts = [future.result(60) for future in [pool.submit(writer(other)) for other in others]]
+    for other in others:
+        other.close()
+    assert sum(counts) == 20
+    assert sorted(entry.seq for entry in store.journal.rows()) == list(range(1, 21))

@@ -22,6 +22,8 @@ READING: list[Sequence[str]] = [
     ["rules", "get"],
     ["loop", "list"],
     ["loop", "samples"],
+    ["gateway", "status"],
+    ["gateway", "log"],
     ["effects", "list"],
     ["effects", "show", "main-0"],
     ["effects", "compute"],

@@ -14,6 +14,7 @@ from support.store_records import verdict
 
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import UsageError
+from lumen_workers.domain.journal import COMMAND
 from lumen_workers.domain.records import RuleEvent
 from lumen_workers.domain.runs import Run, RunStatus, Seal
 from lumen_workers.domain.signals import Block
@@ -100,6 +101,15 @@ def test_late_samples_make_a_new_revision_and_rows_of_other_days_do_not(world: W
     second = run(world, DAY)
     assert (second.revision, second.status, second.attempt) == (2, RunStatus.DONE, 2)
     assert second.digest != first.digest
+
+
+def test_a_journal_line_that_comes_late_makes_a_new_revision(world: World) -> None:
+    sample(world, NOON - timedelta(days=1))
+    first = run(world, DAY)
+    world.store.journal.append("main", COMMAND, {"cmd": "gateway.lock", "by": "kim"}, ts=NOON)
+    assert run(world, DAY).run_id == first.run_id
+    world.store.journal.append("main", COMMAND, {"cmd": "gateway.lock", "by": "kim"}, ts=NOON - timedelta(days=1))
+    assert run(world, DAY).revision == 2
 
 
 def test_a_change_that_reaches_its_loop_late_makes_a_new_revision(world: World) -> None:

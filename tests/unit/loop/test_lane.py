@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from support.sampler import Bench, Polled, wait_until
 
 from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import ConfigError, StoreUnavailable
+from lumen_workers.domain.gateway import LoopSetting
 from lumen_workers.domain.ports import Source
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.domain.regions import Pulse
@@ -479,3 +481,28 @@ def test_a_stored_sample_from_the_future_does_not_hold_up_the_source(bench: Benc
     [opened] = bench.sources[-1].opened_at
     assert opened is not None
     assert opened < ahead
+
+
+def test_another_rate_is_taken_at_the_next_burst_without_a_hole(bench: Bench) -> None:
+    lane = bench.lane()
+    first = bench.burst(lane)
+    sampled(bench, 10)
+    setting = LoopSetting(loop="main", rate_hz=20, declared_hz=50, sync_mode="observer_resonance")
+    bench.store.commanded["main"] = setting
+    second = bench.burst(lane)
+    before = first.report()
+    assert before.ending is Ending.HANDED_OVER
+    sampled(bench, 10)
+    assert bench.store.registered == {"main": 20}
+    third = bench.burst(lane)
+    assert second.report().ending is Ending.HANDED_OVER
+    sampled(bench, 2)
+    lane.stop()
+    third.report()
+    assert len(bench.sources) == 2, "the loop is taken anew once"
+    times = sorted(bench.store.rows["main"])
+    steps = [after - time_ for time_, after in pairwise(times)]
+    turn = max(place for place, step in enumerate(steps) if step == 20_000) + 1
+    assert 0 < steps[turn] <= 50_000, "no tick of either grid is missing between the two"
+    assert all(time_ % 50_000 == 0 for time_ in times[turn + 1 :])
+    assert lease(bench).epoch == 2

@@ -15,7 +15,6 @@ from lumen_workers.domain.ports import Store
 from lumen_workers.observability.collector import StoreCollector
 
 ALWAYS = {
-    "lumen_gateway_status",
     "lumen_build_info",
     "lumen_exporter_scrape_seconds",
     "lumen_region_up",
@@ -47,10 +46,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_an_empty_store_tells_only_what_it_knows(world: World) -> None:
     found = told(world.store)
     assert set(found) == ALWAYS
-    assert found["lumen_gateway_status"] == {(): 0}
     assert found["lumen_build_info"] == {("0badcafe", "0.1.0"): 1}
     assert 0 < found["lumen_exporter_scrape_seconds"][()] < 60
-    assert told(world.store, gateway=lambda: 4)["lumen_gateway_status"] == {(): 4}
 
 
 def test_both_text_forms_are_sound(world: World) -> None:

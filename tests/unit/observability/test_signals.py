@@ -11,8 +11,16 @@ from support.contexts import World
 from support.metrics import told
 
 from lumen_workers.domain.clock import to_us
+from lumen_workers.domain.gateway import Act, Status, Step
 from lumen_workers.domain.records import EffectStatus
 from lumen_workers.domain.signals import SIGNALS
+
+STEPS = [
+    (Act.INIT, Status.INITIALIZING),
+    (Act.BIND, Status.BINDING),
+    (Act.RESONATE, Status.RESONATING),
+    (Act.LOCK, Status.LOCKED),
+]
 
 
 @pytest.fixture
@@ -59,3 +67,14 @@ def test_the_last_computed_effect_of_each_rule(world: World) -> None:
     found = told(world.store)
     assert found["lumen_rule_last_phase_diff_delta"] == {("main", "creative_min"): -0.01, ("main", "risk_max"): 0.02}
     assert found["lumen_rule_last_risk_band_delta"] == {("main", "creative_min"): 0.2, ("main", "risk_max"): 0.2}
+
+
+def test_where_each_gateway_stands(world: World) -> None:
+    known = dict.fromkeys(((loop,) for loop in world.store.loops.rates()), 0)
+    assert told(world.store)["lumen_gateway_status"] == known
+    gateway = None
+    for number, (act, status) in enumerate(STEPS, 1):
+        moved = world.store.gateways.move("main", gateway, [Step(act=act, status=status, by="a/h/kim")])
+        assert moved is not None
+        gateway = moved.gateway
+        assert told(world.store)["lumen_gateway_status"] == {**known, ("main",): number}

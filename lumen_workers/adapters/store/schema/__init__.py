@@ -2,6 +2,7 @@
 
 from lumen_workers.adapters.store.schema.base import Instant, metadata
 from lumen_workers.adapters.store.schema.experiments import experiments, periods, watches
+from lumen_workers.adapters.store.schema.gateway import gateways
 from lumen_workers.adapters.store.schema.journal import journal
 from lumen_workers.adapters.store.schema.loop import (
     effect_marks,
@@ -35,6 +36,7 @@ __all__ = [
     "effect_marks",
     "effects",
     "experiments",
+    "gateways",
     "journal",
     "leases",
     "letters",

@@ -23,6 +23,9 @@ loops = sa.Table(
     sa.Column("rate_hz", sa.Integer, nullable=False),
     text("source"),
     sa.Column("seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("set_hz", sa.Integer),
+    sa.Column("declared_hz", sa.Integer),
+    sa.Column("sync_mode", sa.Text),
 )
 
 # No foreign key: `loop_id` always comes from the loop's row, locked in the same transaction, and a check for each

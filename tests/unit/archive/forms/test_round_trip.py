@@ -20,15 +20,18 @@ from support.history import at, event, noisy
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.archive.forms import export_loop, import_dir
+from lumen_workers.archive.forms.journal import read_journal_line
 from lumen_workers.archive.forms.names import EFFECTS, FORMS, HISTORY, METRICS, QUOTES, RISKS
-from lumen_workers.domain.clock import VirtualClock
+from lumen_workers.domain.clock import VirtualClock, iso
 from lumen_workers.domain.errors import EnvironmentFault, NotFound
+from lumen_workers.domain.journal import FILES, GATEWAY
 from lumen_workers.domain.records import EffectOptions
 from lumen_workers.domain.signals import Block
 from lumen_workers.effects.tracker import SETTLE, compute_due
 from lumen_workers.findings.speaker import speak
 from lumen_workers.findings.thresholds import Thresholds
 
+JSON_KINDS = [kind for kind in FILES if kind != GATEWAY]
 LOW = Thresholds(phase_good=-0.0001, risk_good=-0.0001, creative_good=0.0001, phase_bad=0.0001, entropy_bad=0.0001)
 
 
@@ -62,6 +65,19 @@ def fill(store: SqlStore, loop: str = "main") -> None:
     for options in (EffectOptions(), EffectOptions(iqr=True, ema=True, pre_s=20.5), EffectOptions(min_samples=1000)):
         compute_due(store, loop, options, at(700) + SETTLE)
     speak(store, loop, LOW, "ko")
+    for number, (kind, note) in enumerate((kind, note) for kind in JSON_KINDS for note in notes):
+        line = {"cmd": "loop.set", "by": "kim", "note": note, "rate_hz": 10, "deep": {"n": [number, None, 0.1]}}
+        store.journal.append(loop, kind, line, ts=at(number))
+    for number, note in enumerate(notes):
+        moved = {"tag": "LOCK-IN", "from": None if number == 0 else "binding", "to": "locked", "by": "kim", "why": note}
+        store.journal.append(loop, GATEWAY, moved, ts=at(number))
+    for text in (f"{iso(at(9))} [SIGN] someone -> wrote this", f"{iso(at(9))} [LOCK-IN]"):
+        store.journal.insert([read_journal_line(GATEWAY, text.encode(), loop)])
+
+
+def told(store: SqlStore) -> list[tuple[object, ...]]:
+    """The journal but for its numbers."""
+    return sorted((e.kind, e.ts, e.entry_id, str(e.data)) for e in store.journal.rows(loop="main"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -75,12 +91,21 @@ def test_the_round_trip_loses_nothing(store: SqlStore, other: SqlStore, tmp_path
     report = import_dir(other, tmp_path / "first", "main", quarantine=tmp_path / "quarantine")
     export_loop(other, "main", tmp_path / "second")
 
-    assert rows == {METRICS: 3500, EFFECTS: 18, HISTORY: 7, QUOTES: rows[QUOTES], RISKS: rows[RISKS]}
+    assert rows == {
+        METRICS: 3500,
+        EFFECTS: 18,
+        HISTORY: 7,
+        QUOTES: rows[QUOTES],
+        RISKS: rows[RISKS],
+        **{FILES[kind]: 6 for kind in JSON_KINDS},
+        FILES[GATEWAY]: 8,
+    }
     assert rows[QUOTES] > 5
     assert rows[RISKS] > 0
     assert {file.path: file.added for file in report.files} == rows
     assert (report.refused, report.quarantine, report.created, report.rate_hz) == (0, None, True, 5)
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert told(store) == told(other)
 
 
 def test_an_imported_history_is_not_computed_or_spoken_about_again(
@@ -134,6 +159,9 @@ def test_the_metrics_of_a_day_and_its_ledgers_are_bounded(store: SqlStore, tmp_p
     assert rows[METRICS] == 1000
     assert rows[HISTORY] == 2
     assert rows[EFFECTS] == 6
+    assert {rows[name] for name in FILES.values()} == {0}
+    assert export_loop(store, "main", tmp_path, start=at(2), end=at(4))[FILES[GATEWAY]] == 2
+    export_loop(store, "main", tmp_path, start=at(160), end=at(360))
     times = [json.loads(line)["ts"] for line in (tmp_path / HISTORY).read_text().splitlines()]
     assert times == ["2026-01-31T00:02:40.000000+00:00", "2026-01-31T00:04:20.000000+00:00"]
 
@@ -147,6 +175,8 @@ def test_rows_above_the_watermark_are_left_out(store: SqlStore, tmp_path: Path) 
     store.rules.applied("main-late", at(691), "file")
     compute_due(store, "main", EffectOptions(), at(2000))
     speak(store, "main", LOW, "en")
+    for kind in FILES:
+        store.journal.append("main", kind, {"tag": "SIGN", "cmd": "loop.set", "by": "kim"}, ts=at(3))
 
     export_loop(store, "main", tmp_path / "after", upto=mark)
 
@@ -235,7 +265,9 @@ def test_a_broken_export_leaves_the_old_file(store: SqlStore, tmp_path: Path, mo
         export_loop(store, "main", tmp_path)
 
     assert (tmp_path / METRICS).read_bytes() == before
-    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["metrics.csv", "rules_effects.csv"]
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == sorted(
+        Path(name).name for name in FORMS if name.startswith("logs/")
+    )
 
 
 @settings(max_examples=25, deadline=None)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+
+from support.judged import judged, unjudged
 
 from lumen_workers.domain.clock import day_bounds, to_us
 from lumen_workers.domain.ports import Store
@@ -30,6 +33,8 @@ START, END = day_bounds(DAY, ZONE)
 OPTIONS = EffectOptions()
 LEVELS = (0.04, 0.3, 0.25, 0.15)
 DELTA = (-0.021, 0.002, 0.031, -0.012)
+REACH = 0.006
+"""Half the width of an effect's intervals: of DELTA only the entropy rate's holds zero."""
 
 
 def at(seconds: float) -> datetime:
@@ -67,12 +72,15 @@ def effect(
     n_pre: int = 145,
     n_post: int = 146,
     options: EffectOptions = OPTIONS,
+    reach: float | None = REACH,
 ) -> Effect:
-    """The event's effect with these Δ in SIGNALS' order; None: insufficient."""
+    """The event's effect with these Δ ± ``reach`` in SIGNALS' order; None: insufficient, or without intervals."""
     signals = {
-        name: SignalEffect()
+        name: SignalEffect(verdict="insufficient")
         if delta is None
-        else SignalEffect(pre=0.3, post=0.3 + delta[i], delta=delta[i], shown_delta=0.9)
+        else replace(
+            unjudged(delta[i], pre=0.3) if reach is None else judged(name, delta[i], reach, pre=0.3), shown_delta=0.9
+        )
         for i, name in enumerate(SIGNALS)
     }
     made = Effect(

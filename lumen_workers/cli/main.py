@@ -23,6 +23,7 @@ from lumen_workers.cli import (
     effects,
     enqueue,
     exporter,
+    findings,
     letters,
     loop,
     outbox,
@@ -49,8 +50,8 @@ status.register(app)
 app.add_typer(rules.app, name="rules")
 app.add_typer(loop.app, name="loop")
 app.add_typer(effects.app, name="effects")
-app.add_typer(effects.quotes, name="quotes")
-app.add_typer(effects.risks, name="risks")
+app.add_typer(findings.quotes, name="quotes")
+app.add_typer(findings.risks, name="risks")
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

@@ -61,6 +61,6 @@ def sentence(name: str, signal: SignalEffect) -> str:
         )
     range_ = f"{sure}: {bound(signal.lo)} to {bound(signal.hi)}"
     if signal.verdict == Verdict.NO_CHANGE_DETECTABLE:
-        return f"{name}: no change that matters ({range_})."
+        return f"{name}: no change detectable; if there is one, it is small ({range_})."
     shown = "" if signal.mde is None else f"; a change of {signal.mde:.3f} or more would have shown in 80 % of cases"
-    return f"{name}: no change can be told ({range_}){shown}."
+    return f"{name}: inconclusive, no change can be told ({range_}){shown}."

@@ -137,21 +137,26 @@ def scale(signals: Sequence[SignalEffect]) -> float:
 
 
 def _mark(canvas: Canvas, verdict: str | None, colour: Color, x: float, y: float) -> None:
-    """A filled disc for better, a filled square for worse, an open disc for neither: not by colour alone."""
+    """By shape, too: a full disc for better, a full square for worse, an open disc for no change, else a diamond."""
     canvas.setStrokeColor(colour)
     canvas.setLineWidth(0.9)
+    canvas.setFillColor(colour if verdict in (Verdict.IMPROVED, Verdict.WORSENED) else style.PAPER)
     if verdict == Verdict.WORSENED:
-        canvas.setFillColor(colour)
         canvas.rect(round(x - _MARK, 2), round(y - _MARK, 2), 2 * _MARK, 2 * _MARK, stroke=0, fill=1)
-        return
-    canvas.setFillColor(colour if verdict == Verdict.IMPROVED else style.PAPER)
-    canvas.circle(x, y, _MARK, stroke=1, fill=1)
+    elif verdict in (Verdict.IMPROVED, Verdict.NO_CHANGE_DETECTABLE):
+        canvas.circle(x, y, _MARK, stroke=1, fill=1)
+    else:
+        _polygon(canvas, [(x - 2.7, y), (x, y + 2.7), (x + 2.7, y), (x, y - 2.7)], stroke=1)
 
 
 def _arrow(canvas: Canvas, x: float, y: float, outwards: int) -> None:
+    _polygon(canvas, [(x, y), (x - outwards * 3.5, y + 2), (x - outwards * 3.5, y - 2)], stroke=0)
+
+
+def _polygon(canvas: Canvas, corners: Sequence[tuple[float, float]], stroke: int) -> None:
     path = canvas.beginPath()
-    path.moveTo(x, y)
-    path.lineTo(x - outwards * 3.5, y + 2)
-    path.lineTo(x - outwards * 3.5, y - 2)
+    path.moveTo(*(round(part, 2) for part in corners[0]))
+    for corner in corners[1:]:
+        path.lineTo(*(round(part, 2) for part in corner))
     path.close()
-    canvas.drawPath(path, stroke=0, fill=1)
+    canvas.drawPath(path, stroke=stroke, fill=1)

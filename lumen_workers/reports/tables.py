@@ -66,11 +66,12 @@ def _effect_row(report: DayReport, loop: LoopDay, change: Change, words: Words) 
 
 
 def _reading(change: Change, name: str, words: Words) -> Paragraph:
-    """Δ in the colour of its verdict, below it the interval, the verdict and q."""
-    told, signal = reading(change, name, words), change.signal(name)
-    colour = style.VERDICTS.get(signal.verdict or "", style.INK) if signal else style.INK
+    """Δ, in colour where it can be told from none; below it the interval, the verdict and q."""
+    told = reading(change, name, words)
+    verdict = change.told().get(name)
+    colour = style.VERDICTS[verdict] if verdict else style.MUTED
     lines = [f'<font color="#{colour.hexval()[2:]}">{style.markup(told.delta)}</font>']
-    small = [told.interval, told.verdict, f"q {told.q}"]
+    small = (told.interval, told.verdict, f"q {told.q}")
     lines += [f'<font size="6.5" color="#667085">{style.markup(text)}</font>' for text in small if MISSING not in text]
     return Paragraph("<br/>".join(lines), style.READING)
 

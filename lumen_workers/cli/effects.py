@@ -86,14 +86,14 @@ def list_(loop: Loop = None, as_json: Json = False) -> None:
             (
                 event.event_id,
                 event.loop,
-                f"{event.rule} {event.old:g} → {event.new:g}",
+                f"{event.rule}\n{event.old:g} → {event.new:g}",
                 *(_brief(effect.signals[name]) for name in SIGNALS),
                 f"{effect.n_pre}+{effect.n_post}",
             )
             for event, effect in found
         ),
         "No effects yet: an event's effect is computed once its post window is complete.",
-        whole=range(3, 3 + len(SIGNALS)),
+        whole=range(2, 3 + len(SIGNALS)),
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-
 from support.judged import judged, unjudged
 
 from lumen_workers.domain.clock import day_bounds, to_us
@@ -64,8 +63,7 @@ def change(store: Store, event_id: str, seconds: float, **fields: Any) -> RuleEv
     return event
 
 
-def effect(
-    store: Store,
+def made(
     event: RuleEvent,
     *,
     delta: Sequence[float] | None = DELTA,
@@ -74,16 +72,12 @@ def effect(
     options: EffectOptions = OPTIONS,
     reach: float | None = REACH,
 ) -> Effect:
-    """The event's effect with these Δ ± ``reach`` in SIGNALS' order; None: insufficient, or without intervals."""
-    signals = {
-        name: SignalEffect(verdict="insufficient")
-        if delta is None
-        else replace(
-            unjudged(delta[i], pre=0.3) if reach is None else judged(name, delta[i], reach, pre=0.3), shown_delta=0.9
-        )
-        for i, name in enumerate(SIGNALS)
-    }
-    made = Effect(
+    """An effect of the event with these Δ ± ``reach`` in SIGNALS' order; None: insufficient, or without intervals."""
+    signals = {name: SignalEffect(verdict="insufficient") for name in SIGNALS}
+    for name, size in zip(SIGNALS, delta or (), strict=False):
+        found = unjudged(size, pre=0.3) if reach is None else judged(name, size, reach, pre=0.3)
+        signals[name] = replace(found, shown_delta=0.9)
+    return Effect(
         effect_id=f"fx-{event.event_id}-{options.pre_s:g}",
         event_id=event.event_id,
         loop=event.loop,
@@ -95,8 +89,13 @@ def effect(
         signals=signals,
         computed_at=event.ts,
     )
-    store.effects.add([made])
-    return made
+
+
+def effect(store: Store, event: RuleEvent, **fields: Any) -> Effect:
+    """The same, in the store."""
+    found = made(event, **fields)
+    store.effects.add([found])
+    return found
 
 
 def find(

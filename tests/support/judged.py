@@ -26,7 +26,7 @@ def judged(name: str, delta: float, reach: float = 0.006, *, pre: float = 0.5, *
     )
     numbers = {name: getattr(found, name) for name in ("lo", "hi", "level", "se", "phi", "n_eff", "mde", "p")}
     values: dict[str, float | None] = {"pre": pre, "post": pre + delta, "delta": delta, **numbers, **fields}
-    return SignalEffect(**values, verdict=verdict(found, GOOD[name]).value)  # type: ignore[arg-type]
+    return SignalEffect(**values, verdict=verdict(found, GOOD[name]).value)
 
 
 def unjudged(delta: float, *, pre: float = 0.5) -> SignalEffect:

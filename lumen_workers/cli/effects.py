@@ -1,23 +1,31 @@
-"""`lumen effects`, `lumen quotes`, `lumen risks`: what changes did."""
+"""`lumen effects`: what changes did, and how sure that is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from lumen_workers.cli import open as opened
-from lumen_workers.cli.output import Json, Loop, echo_json, signed, table
+from lumen_workers.cli.output import Json, Loop, Styled, echo_json, signed, table
 
 if TYPE_CHECKING:
-    from lumen_workers.domain.records import Effect, RuleEvent
+    from lumen_workers.domain.records import Effect, RuleEvent, SignalEffect
 
 app = typer.Typer(help="What each rule change did.", no_args_is_help=True)
-quotes = typer.Typer(help="Sentences about changes that helped.", no_args_is_help=True)
-risks = typer.Typer(help="Changes that made the loop worse.", no_args_is_help=True)
 
 
-def row(event: RuleEvent, effect: Effect) -> dict[str, Any]:
+_SHORT: Final = {"no_change_detectable": "no change", "inconclusive": "unclear", "insufficient": "no interval"}
+"""Verdicts in a narrow column."""
+
+_COLOURS: Final = {"improved": "green", "worsened": "red"}
+
+Rates = Mapping[tuple[str, str], float]
+"""(effect id, signal) → q."""
+
+
+def row(event: RuleEvent, effect: Effect, q: Rates) -> dict[str, Any]:
     """An effect as JSON."""
     from lumen_workers.domain.clock import iso
 
@@ -34,15 +42,26 @@ def row(event: RuleEvent, effect: Effect) -> dict[str, Any]:
         "n_pre": effect.n_pre,
         "n_post": effect.n_post,
         "options": effect.options.key(),
-        "signals": {
-            name: {
-                "pre": signal.pre,
-                "post": signal.post,
-                "delta": signal.delta,
-                "shown": {"pre": signal.shown_pre, "post": signal.shown_post, "delta": signal.shown_delta},
-            }
-            for name, signal in effect.signals.items()
-        },
+        "signals": {name: _signal(signal, q.get((effect.effect_id, name))) for name, signal in effect.signals.items()},
+    }
+
+
+def _signal(signal: SignalEffect, q: float | None) -> dict[str, Any]:
+    return {
+        "pre": signal.pre,
+        "post": signal.post,
+        "delta": signal.delta,
+        "lo": signal.lo,
+        "hi": signal.hi,
+        "level": signal.level,
+        "phi": signal.phi,
+        "n_eff": signal.n_eff,
+        "mde": signal.mde,
+        "verdict": signal.verdict,
+        "placebo_p": signal.placebo_p,
+        "p": signal.p,
+        "q": q,
+        "shown": {"pre": signal.shown_pre, "post": signal.shown_post, "delta": signal.shown_delta},
     }
 
 
@@ -50,60 +69,100 @@ def row(event: RuleEvent, effect: Effect) -> dict[str, Any]:
 def list_(loop: Loop = None, as_json: Json = False) -> None:
     """Every effect, oldest first."""
     from lumen_workers.domain.signals import SIGNALS
+    from lumen_workers.effects.discoveries import by_day
 
-    with opened.store() as (_, store):
+    with opened.store() as (settings, store):
         opened.known_loop(store.loops.rates(), loop)
-        rows = [row(event, effect) for event, effect in store.effects.rows(loop)]
+        # All loops: a day's effects are one family for q, whatever is looked at.
+        every = store.effects.rows()
+    found = [(event, effect) for event, effect in every if loop in (None, event.loop)]
     if as_json:
-        echo_json(rows)
+        q = by_day(every, settings.zone)
+        echo_json([row(event, effect, q) for event, effect in found])
         return
     table(
-        ("event", "loop", "rule", "old", "new", "samples", *(f"Δ {name}" for name in SIGNALS), "status"),
+        ("event", "loop", "change", *(f"Δ {name}" for name in SIGNALS), "samples"),
         (
             (
-                r["event_id"],
-                r["loop"],
-                r["rule"],
-                f"{r['old']:g}",
-                f"{r['new']:g}",
-                f"{r['n_pre']} + {r['n_post']}",
-                *(signed(r["signals"][name]["delta"]) for name in SIGNALS),
-                r["status"],
+                event.event_id,
+                event.loop,
+                f"{event.rule}\n{event.old:g} → {event.new:g}",
+                *(_brief(effect.signals[name]) for name in SIGNALS),
+                f"{effect.n_pre}+{effect.n_post}",
             )
-            for r in rows
+            for event, effect in found
         ),
         "No effects yet: an event's effect is computed once its post window is complete.",
+        whole=range(2, 3 + len(SIGNALS)),
     )
+
+
+def _brief(signal: SignalEffect) -> Styled:
+    """Δ and verdict, the interval in a second line."""
+    from lumen_workers.effects.figures import interval
+
+    verdict = _verdict(signal)
+    if signal.delta is None:
+        return verdict._replace(text="–" if signal.verdict is None else "insufficient")
+    lines = (f"{signed(signal.delta)} {verdict.text}", interval(signal))
+    return verdict._replace(text="\n".join(line for line in lines if line))
 
 
 @app.command()
 def show(event_id: str, as_json: Json = False) -> None:
     """One event's effects."""
+    from lumen_workers.domain.clock import day_bounds, day_of
     from lumen_workers.domain.errors import NotFound
-    from lumen_workers.domain.signals import SIGNALS
+    from lumen_workers.effects.discoveries import by_day
 
-    with opened.store() as (_, store):
+    with opened.store() as (settings, store):
         event = store.rules.get(event_id)
-        rows = [row(e, effect) for e, effect in store.effects.rows(event_id=event_id)]
+        start, end = day_bounds(day_of(event.ts, settings.zone), settings.zone)
+        of_the_day = store.effects.rows(start=start, end=end)
+    found = [effect for e, effect in of_the_day if e.event_id == event_id]
+    q = by_day(of_the_day, settings.zone)
     if as_json:
-        echo_json(rows)
+        echo_json([row(event, effect, q) for effect in found])
         return
-    if not rows:
+    if not found:
         raise NotFound(f"event {event.event_id} has no effect yet; its post window may not be complete")
-    for r in rows:
-        typer.echo(
-            f"{r['loop']} {r['rule']}: {r['old']:g} → {r['new']:g} by {r['actor']}, {r['status']} "
-            f"({r['n_pre']} + {r['n_post']} samples; {r['options']})"
-        )
-        table(
-            ("signal", "before", "after", "Δ", "Δ shown"),
+    for effect in found:
+        _show(event, effect, q)
+
+
+def _show(event: RuleEvent, effect: Effect, q: Rates) -> None:
+    from lumen_workers.domain.signals import SIGNALS
+    from lumen_workers.effects.figures import interval, sentence, small
+
+    def rate(value: float | None) -> str | None:
+        return None if value is None else small(value)
+
+    typer.echo(
+        f"{event.loop} {event.rule}: {event.old:g} → {event.new:g} by {event.actor}, {effect.status.value} "
+        f"({effect.n_pre} + {effect.n_post} samples; {effect.options.key()})"
+    )
+    columns = ("signal", "before", "after", "Δ", "interval", "verdict", "phi", "n_eff", "mde", "p", "q", "placebo p")
+    table(
+        (*columns, "Δ shown"),
+        (
             (
-                (name, s["pre"], s["post"], signed(s["delta"]), signed(s["shown"]["delta"]))
-                for name in SIGNALS
-                for s in (r["signals"][name],)
-            ),
-            "",
-        )
+                *(name, s.pre, s.post, signed(s.delta), interval(s), _verdict(s), s.phi),
+                *(None if s.n_eff is None else f"{s.n_eff:.1f}", s.mde),
+                *(rate(s.p), rate(q.get((effect.effect_id, name))), rate(s.placebo_p), signed(s.shown_delta)),
+            )
+            for name in SIGNALS
+            for s in (effect.signals[name],)
+        ),
+        "",
+        whole=(4,),
+    )
+    for name in SIGNALS:
+        typer.echo(sentence(name, effect.signals[name]))
+
+
+def _verdict(signal: SignalEffect) -> Styled:
+    verdict = signal.verdict or "–"
+    return Styled(_SHORT.get(verdict, verdict), _COLOURS.get(verdict, ""))
 
 
 @app.command()
@@ -120,64 +179,3 @@ def compute(loop: Loop = None, as_json: Json = False) -> None:
         return
     lines = (f"{name}: {new.effects} computed, {new.findings} quotes and risks" for name, new in done.items())
     typer.echo(", ".join(lines) or "no loops")
-
-
-@quotes.command("list")
-def list_quotes(loop: Loop = None, as_json: Json = False) -> None:
-    """The quote bank, oldest first."""
-    from lumen_workers.domain.clock import iso
-
-    with opened.store() as (_, store):
-        opened.known_loop(store.loops.rates(), loop)
-        found = store.findings.quotes(loop)
-    if as_json:
-        echo_json(
-            [
-                {
-                    "ts": iso(q.ts),
-                    "loop": q.loop,
-                    "by": q.by,
-                    "rule": q.rule,
-                    "delta": dict(q.delta),
-                    "confidence": q.confidence,
-                    "quote": q.quote,
-                }
-                for q in found
-            ]
-        )
-        return
-    table(
-        ("when", "loop", "by", "rule", "confidence", "quote"),
-        ((q.ts, q.loop, q.by, q.rule, f"{q.confidence:.2f}", q.quote) for q in found),
-        "No quotes yet.",
-    )
-
-
-@risks.command("list")
-def list_risks(loop: Loop = None, as_json: Json = False) -> None:
-    """The risk ledger, oldest first."""
-    from lumen_workers.domain.clock import iso
-
-    with opened.store() as (_, store):
-        opened.known_loop(store.loops.rates(), loop)
-        found = store.findings.risks(loop)
-    if as_json:
-        echo_json(
-            [
-                {
-                    "ts": iso(r.ts),
-                    "loop": r.loop,
-                    "severity": r.severity.value,
-                    "rule": r.rule,
-                    "signal": dict(r.signal),
-                    "note": r.note,
-                }
-                for r in found
-            ]
-        )
-        return
-    table(
-        ("when", "loop", "severity", "rule", "note"),
-        ((r.ts, r.loop, r.severity, r.rule, r.note) for r in found),
-        "No risks noted.",
-    )

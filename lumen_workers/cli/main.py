@@ -24,6 +24,7 @@ from lumen_workers.cli import (
     enqueue,
     experiment,
     exporter,
+    findings,
     gateway,
     letters,
     loop,
@@ -52,8 +53,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(loop.app, name="loop")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(effects.app, name="effects")
-app.add_typer(effects.quotes, name="quotes")
-app.add_typer(effects.risks, name="risks")
+app.add_typer(findings.quotes, name="quotes")
+app.add_typer(findings.risks, name="risks")
 app.add_typer(experiment.app, name="experiment")
 daily.register(app)
 enqueue.register(app)

@@ -24,9 +24,10 @@ from lumen_workers.domain.clock import day_of, to_us
 from lumen_workers.domain.errors import CheckFailed, LumenError
 from lumen_workers.domain.ids import new_trace_id
 from lumen_workers.domain.ports import Dispatcher, Store
-from lumen_workers.domain.records import Effect, RuleEvent
+from lumen_workers.domain.records import Effect, RuleEvent, SignalEffect
 from lumen_workers.domain.runs import Owed, OwedState, Run, RunStatus
 from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.effects.figures import bound, signed
 from lumen_workers.engine.flow import CROSS_VERIFY
 from lumen_workers.local.launch import assembled
 from lumen_workers.local.state import read_state
@@ -42,6 +43,11 @@ QUIET_S: Final = 35
 
 TOLERANCE: Final = 0.05
 """How far the measured Δ may lie from the truth: five standard errors of a 30 s mean difference at phi .9, sd .02."""
+
+MISSED: Final = 2
+"""How many of the four 95 % intervals may miss the truth. One does in one demo of five, by design: the plant's noise
+depends on the time and cannot be chosen. Three do in one of two thousand; intervals that take samples as independent
+would in half. A wider level is no way to decide: at 99.9 % they are wider than TOLERANCE allows anyway."""
 
 MISSING_SHARE: Final = 0.01
 """Share of ticks that may be missing on a busy machine."""
@@ -242,12 +248,8 @@ class Director:
             "missing": {loop: found.missing for loop, found in seen.items()},
             "jitter_p99_ms": {loop: self._jitter(loop) for loop in LOOPS},
             "effect": {
-                name: {
-                    "delta": effect.signals[name].delta,
-                    "truth": story.truth[name],
-                    "n_pre": effect.n_pre,
-                    "n_post": effect.n_post,
-                }
+                name: compared(effect.signals[name], story.truth[name])
+                | {"n_pre": effect.n_pre, "n_post": effect.n_post}
                 for name in SIGNALS
             },
             "runs": [
@@ -282,10 +284,13 @@ class Director:
             jitter = report["jitter_p99_ms"][loop]
             late = "–" if jitter is None else f"{jitter:.1f} ms"
             loops.add_row(loop, str(report["samples"][loop]), str(report["missing"][loop]), late)
-        effect = _table("signal of demo", "Δ measured", "Δ true", "samples")
+        effect = _table("signal of demo", "Δ", "95 % interval", "truth", "in it", "verdict", "samples")
         for name, row in report["effect"].items():
-            delta = "–" if row["delta"] is None else f"{row['delta']:+.3f}"
-            effect.add_row(name, delta, f"{row['truth']:+.3f}", f"{row['n_pre']} + {row['n_post']}")
+            delta = "–" if row["delta"] is None else signed(row["delta"])
+            ends = "–" if row["lo"] is None else f"{bound(row['lo'])} to {bound(row['hi'])}"
+            inside = "yes" if row["inside"] else "no"
+            samples = f"{row['n_pre']} + {row['n_post']}"
+            effect.add_row(name, delta, ends, signed(row["truth"]), inside, row["verdict"] or "–", samples)
         runs = _table("run", "status", "stages (s)", "digest")
         for run in report["runs"]:
             stages = "  ".join(f"{s['name']} {s['seconds']:.2f}" for s in run["stages"])
@@ -298,6 +303,19 @@ class Director:
         self._console.print(f"\nDigests are {equal}; cross-verified by {report['cross_verified_by'] or 'nobody'}")
         self._console.print(f"Report: {report['report_pdf']}", soft_wrap=True)
         self._console.print(f"Flower: {report['flower']}", soft_wrap=True)
+
+
+def compared(signal: SignalEffect, truth: float) -> dict[str, Any]:
+    """What was measured beside what is true; ``inside``: the interval holds the truth."""
+    inside = signal.lo is not None and signal.hi is not None and signal.lo <= truth <= signal.hi
+    return {
+        "delta": signal.delta,
+        "lo": signal.lo,
+        "hi": signal.hi,
+        "truth": truth,
+        "inside": inside,
+        "verdict": signal.verdict,
+    }
 
 
 def problems(report: dict[str, Any]) -> list[str]:
@@ -314,6 +332,10 @@ def problems(report: dict[str, Any]) -> list[str]:
     for name, row in report["effect"].items():
         if row["delta"] is None or abs(row["delta"] - row["truth"]) > TOLERANCE:
             found.append(f"effect on {name}: measured {row['delta']}, true is {row['truth']:.3f}")
+        if row["lo"] is None:
+            found.append(f"effect on {name}: it has no interval")
+    if (missed := sum(not row["inside"] for row in report["effect"].values())) > MISSED:
+        found.append(f"{missed} of {len(report['effect'])} intervals miss the truth")
     if abs(report["effect"]["creative_band"]["truth"]) < 0.08:
         found.append("the step is too small to show anything")
     found += _run_problems(report)

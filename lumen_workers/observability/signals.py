@@ -37,16 +37,20 @@ def signals(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noq
 
 
 def deltas(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
-    """Changes of the signals' means at the last change of each rule that has a computed effect."""
+    """Changes at the last change of each rule that has a computed effect, and their intervals."""
     found = [effect for loop in store.loops.rates() for effect in store.effects.latest(loop)]
     for signal in SIGNALS:
-        rows = (
-            ((event.loop, event.rule), delta)
-            for event, effect in found
-            if (delta := effect.signals[signal].delta) is not None
-        )
-        about = f"Change of {signal} at the rule's last change"
-        yield from gauges(f"lumen_rule_last_{signal}_delta", about, ("loop", "rule"), rows)
+        for name, field, about in (
+            ("delta", "delta", f"Change of {signal} at the rule's last change"),
+            ("low", "lo", f"Lower end of the interval of the change of {signal} at the rule's last change"),
+            ("high", "hi", f"Upper end of the interval of the change of {signal} at the rule's last change"),
+        ):
+            rows = (
+                ((event.loop, event.rule), value)
+                for event, effect in found
+                if (value := getattr(effect.signals[signal], field)) is not None
+            )
+            yield from gauges(f"lumen_rule_last_{signal}_{name}", about, ("loop", "rule"), rows)
 
 
 def gateways(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001

@@ -69,7 +69,7 @@ class Measured(NamedTuple):
 def measure(ctx: Context, loop: str) -> Measured:
     """Compute the effects of a loop that are due, and say what they are worth."""
     effects = compute_due(ctx.store, loop, ctx.effect_options, ctx.store.now())
-    spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale)
+    spoken = speak(ctx.store, loop, ctx.thresholds, ctx.locale, silent=ctx.store.experiments.switches)
     return Measured(len(effects), len(spoken.quotes) + len(spoken.risks))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,9 +12,10 @@ import numpy as np
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import BuildError
 from lumen_workers.domain.ports import Store
-from lumen_workers.domain.records import RuleEvent
+from lumen_workers.domain.records import Effect, RuleEvent
 from lumen_workers.domain.runs import Seal
 from lumen_workers.domain.signals import SIGNALS, Block
+from lumen_workers.effects.discoveries import of_one_day
 from lumen_workers.loop.coverage import coverage
 from lumen_workers.reports.model import Change, DayReport, LoopDay, Occupancy, Threshold
 from lumen_workers.reports.series import Axis, Binner, Series, axis_for
@@ -24,6 +25,8 @@ LOCK_PHASE, LOCK_RISK = 0.05, 0.2
 """Phase lock (S01): phase_diff <= 0.05 and risk_band < 0.2."""
 
 _LIMITS = (("creative_min", "creative_band", True, 0.22), ("risk_max", "risk_band", False, 0.35))
+_Rates = Mapping[tuple[str, str], float]
+"""(effect id, signal) → q."""
 _PHASE, _RISK = SIGNALS.index("phase_diff"), SIGNALS.index("risk_band")
 
 
@@ -42,6 +45,8 @@ def collect(store: Store, seal: Seal) -> DayReport:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise BuildError(f"seal of {seal.day}: zone {seal.settings['zone']!r} is not a known time zone") from error
     cutoff = min(seal.cutoff, seal.end)
+    effects = {name: _effects(store, seal, name, cutoff) for name in sorted(seal.watermark)}
+    q = of_one_day(effect for own in effects.values() for effect in own.values())
     return DayReport(
         day=seal.day,
         zone=zone,
@@ -54,7 +59,7 @@ def collect(store: Store, seal: Seal) -> DayReport:
         seal_digest=seal.digest(),
         prev_digest=seal.prev_digest,
         code_version=seal.code_version,
-        loops=tuple(_loop_day(store, seal, name, cutoff) for name in sorted(seal.watermark)),
+        loops=tuple(_loop_day(store, seal, name, cutoff, own, q) for name, own in effects.items()),
     )
 
 
@@ -65,7 +70,9 @@ def _setting(seal: Seal, name: str) -> Any:
         raise BuildError(f"seal of {seal.day}: setting {name!r} is missing") from None
 
 
-def _loop_day(store: Store, seal: Seal, name: str, cutoff: datetime) -> LoopDay:
+def _loop_day(
+    store: Store, seal: Seal, name: str, cutoff: datetime, effects: Mapping[str, Effect], q: _Rates
+) -> LoopDay:
     upto = seal.watermark[name]
     rate = int(_setting(seal, "rates").get(name, 0))
     if rate <= 0:
@@ -88,18 +95,23 @@ def _loop_day(store: Store, seal: Seal, name: str, cutoff: datetime) -> LoopDay:
         series=series,
         occupancy=occupancy,
         thresholds=thresholds,
-        changes=_changes(store, seal, name, cutoff, events),
+        changes=tuple(_change(n, event, effects.get(event.event_id), q) for n, event in enumerate(events, 1)),
         previous_change=earlier[-1].ts if earlier else None,
         quotes=tuple(store.findings.quotes(name, start=seal.start, end=cutoff, upto=upto)),
         risks=tuple(store.findings.risks(name, start=seal.start, end=cutoff, upto=upto)),
     )
 
 
-def _changes(store: Store, seal: Seal, name: str, cutoff: datetime, events: Sequence[RuleEvent]) -> tuple[Change, ...]:
+def _effects(store: Store, seal: Seal, name: str, cutoff: datetime) -> dict[str, Effect]:
+    """Event id → its effect for the seal's options."""
     options = _setting(seal, "effect_options")
     rows = store.effects.rows(name, start=seal.start, end=cutoff, upto=seal.watermark[name])
-    effects = {event.event_id: effect for event, effect in rows if effect.options.key() == options}
-    return tuple(Change(n, event, effects.get(event.event_id)) for n, event in enumerate(events, 1))
+    return {event.event_id: effect for event, effect in rows if effect.options.key() == options}
+
+
+def _change(number: int, event: RuleEvent, effect: Effect | None, q: _Rates) -> Change:
+    own = {} if effect is None else {name: q.get((effect.effect_id, name)) for name in SIGNALS}
+    return Change(number, event, effect, {name: rate for name, rate in own.items() if rate is not None})
 
 
 def _threshold(

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from lumen_workers.domain.records import Quote
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.reports import notes
-from lumen_workers.reports.formats import MISSING, clean, clock, moment, plain, share, signed, whole
+from lumen_workers.reports.formats import MISSING, clean, clock, moment, plain, share, whole
 from lumen_workers.reports.model import TOP, Change, DayReport, LoopDay
-from lumen_workers.reports.phrases import about_quote, about_risk, outcome, remarks, step
+from lumen_workers.reports.phrases import about_quote, about_risk, caption, measured, outcome, reading, remarks, step
 from lumen_workers.reports.sources import sources
 from lumen_workers.reports.wording import LOCALES, Words
 
@@ -104,27 +104,33 @@ def _signals(report: DayReport, words: Words) -> list[str]:
 def _effects(report: DayReport, words: Words) -> Iterator[str]:
     if not report.changes:
         yield words.no_changes
-    deltas = [f"Δ {words.shorts[signal]}" for signal in SIGNALS]
-    header = (words.number, words.time, words.change, words.by, *deltas, words.counts)
+    about = (words.number, words.time, words.change, words.by, words.signal)
+    header = (*about, "Δ", words.interval, words.verdict, "q", words.counts)
     for loop in report.loops:
         if loop.changes:
             yield f"### {name(loop.name)}"
-            yield table(header, [_change(c, loop, report, words) for c in loop.changes], "rlllrrrrl")
+            rows = [row for change in loop.changes for row in _change(change, loop, report, words)]
+            yield table(header, rows, "rllllrllrr")
+    if report.levels:
+        yield caption(report, words)
 
 
-def _change(change: Change, loop: LoopDay, report: DayReport, words: Words) -> tuple[str, ...]:
+def _change(change: Change, loop: LoopDay, report: DayReport, words: Words) -> Iterator[tuple[str, ...]]:
+    """A row for each signal; what is the same in all of them stands in the first. One row without figures."""
     event = change.event
     text = f"{name(event.rule)} {step(change)}"
     if remark := remarks(change, loop, words):
         text += f"; {escape(remark)}"
-    return (
-        str(change.number),
-        clock(event.ts, report.zone),
-        text,
-        escape(clean(event.actor, 60)),
-        *(signed(change.delta(signal)) for signal in SIGNALS),
-        outcome(change, words),
-    )
+    about = (clock(event.ts, report.zone), text, escape(clean(event.actor, 60)))
+    if not measured(change):
+        yield (str(change.number), *about, *[MISSING] * 3, outcome(change, words), MISSING, MISSING)
+        return
+    counts = outcome(change, words)
+    for place, signal in enumerate(SIGNALS):
+        told = reading(change, signal, words)
+        shared = about if place == 0 else ("", "", "")
+        cells = (words.shorts[signal], told.delta, told.interval, told.verdict, told.q)
+        yield (str(change.number), *shared, *cells, counts if place == 0 else "")
 
 
 def _notes(report: DayReport) -> Iterator[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from lumen_workers.domain.records import Effect, EffectStatus, Quote, Risk, RuleEvent, Severity
+from lumen_workers.domain.records import Effect, EffectStatus, Quote, Risk, RuleEvent, Severity, SignalEffect
+from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.effects.discoveries import RATE
+from lumen_workers.effects.verdicts import Verdict
 from lumen_workers.loop.coverage import Coverage
 from lumen_workers.reports.series import Axis, Series
 
@@ -21,27 +24,70 @@ TOP = 3
 class Change:
     """A rule event of the period; ``number`` counts from 1 in each loop and marks it in charts and tables.
 
-    ``effect`` is None while it was not measured yet (its post window was not complete under the watermark).
+    ``effect`` is None while it was not measured yet (its post window was not complete under the watermark). ``q``:
+    signal → false discovery rate among all of the day's effects; signals without an interval are not in it.
     """
 
     number: int
     event: RuleEvent
     effect: Effect | None
+    q: Mapping[str, float] = field(default_factory=dict)
 
-    def delta(self, signal: str) -> float | None:
-        """Stored Δ of a signal on raw samples; None when there is none."""
+    def signal(self, name: str) -> SignalEffect | None:
+        """The stored numbers of a signal; None while there are none."""
         if self.effect is None or self.effect.status is not EffectStatus.COMPUTED:
             return None
-        found = self.effect.signals.get(signal)
+        return self.effect.signals.get(name)
+
+    def delta(self, name: str) -> float | None:
+        """Stored Δ of a signal on raw samples; None when there is none."""
+        found = self.signal(name)
         return found.delta if found else None
 
+    def told(self) -> dict[str, str]:
+        """Signal → verdict of those whose change can be told from none."""
+        found = {name: signal for name in SIGNALS if (signal := self.signal(name)) is not None}
+        return {name: s.verdict for name, s in found.items() if s.verdict in (Verdict.IMPROVED, Verdict.WORSENED)}
+
+    def evidence(self, name: str) -> float:
+        """|Δ| of a signal in standard errors; 0 without an interval."""
+        found = self.signal(name)
+        if found is None or found.delta is None or found.se is None:
+            return 0.0
+        return abs(found.delta) / found.se if found.se else math.inf
+
     @property
-    def strength(self) -> tuple[float, str] | None:
-        """The largest |Δ| and its signal (the first by name among equals)."""
-        if self.effect is None:
-            return None
-        sizes = [(abs(d), signal) for signal in sorted(self.effect.signals) if (d := self.delta(signal)) is not None]
-        return max(sizes, key=lambda size: size[0], default=None)
+    def strength(self) -> float:
+        """The strongest evidence of all signals."""
+        return max(map(self.evidence, SIGNALS))
+
+    @property
+    def clearest(self) -> str | None:
+        """The signal with the strongest evidence among those that can be told (the first among equals)."""
+        return max(self.told(), key=self.evidence, default=None)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Of how many measured changes a signal improved (``better``), worsened (``worse``), both; nothing can be told.
+
+    ``unjudged``: measured before effects had intervals.
+    """
+
+    better: int
+    worse: int
+    both: int
+    nothing: int
+    unjudged: int
+
+
+@dataclass(frozen=True)
+class Discoveries:
+    """Of ``tests`` intervals of the day ``told`` exclude zero, of which ``kept`` have a q at or below RATE."""
+
+    tests: int
+    told: int
+    kept: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +132,27 @@ class LoopDay:
         waiting = sum(c.effect is None for c in self.changes)
         return computed, len(self.changes) - computed - waiting, waiting
 
+    def told(self) -> Told:
+        """What can be told of the measured changes."""
+        better = worse = both = nothing = unjudged = 0
+        for change in self.changes:
+            if change.effect is None or change.effect.status is not EffectStatus.COMPUTED:
+                continue
+            verdicts = set(change.told().values())
+            better += Verdict.IMPROVED in verdicts
+            worse += Verdict.WORSENED in verdicts
+            both += len(verdicts) == 2
+            judged = any(signal.verdict is not None for signal in change.effect.signals.values())
+            nothing += judged and not verdicts
+            unjudged += not judged
+        return Told(better, worse, both, nothing, unjudged)
+
+    def drawn(self, most: int) -> tuple[Change, ...]:
+        """The changes with an interval, by time; of more than ``most`` those with the strongest evidence."""
+        able = [c for c in self.changes if any(s is not None and s.lo is not None for s in map(c.signal, SIGNALS))]
+        chosen = sorted(able, key=lambda c: (-c.strength, c.number))[:most]
+        return tuple(sorted(chosen, key=lambda c: c.number))
+
 
 @dataclass(frozen=True)
 class DayReport:
@@ -113,6 +180,19 @@ class DayReport:
     def changes(self) -> int:
         """Rule changes of all loops."""
         return sum(len(loop.changes) for loop in self.loops)
+
+    @property
+    def discoveries(self) -> Discoveries:
+        """How many intervals of the day exclude zero, and how many of these stand among so many."""
+        rows = [(change, change.told()) for loop in self.loops for change in loop.changes]
+        kept = sum(name in change.q and change.q[name] <= RATE for change, told in rows for name in told)
+        return Discoveries(sum(len(change.q) for change, _ in rows), sum(len(told) for _, told in rows), kept)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of the day's intervals: one, unless some were imported."""
+        signals = (change.signal(name) for loop in self.loops for change in loop.changes for name in SIGNALS)
+        return tuple(sorted({s.level for s in signals if s is not None and s.level is not None}))
 
     @property
     def quotes(self) -> tuple[Quote, ...]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from lumen_workers.domain.clock import to_us
+from lumen_workers.effects.discoveries import RATE
+from lumen_workers.effects.figures import bound, percent
+from lumen_workers.effects.verdicts import Verdict
 from lumen_workers.reports.formats import clean, clock, duration, moment, rule_value, share, signed, whole
 from lumen_workers.reports.model import DayReport, LoopDay
 from lumen_workers.reports.wording import LOCALES, Words
@@ -13,7 +16,14 @@ def day_notes(report: DayReport) -> list[str]:
     words = LOCALES[report.locale]
     if not report.loops:
         return [words.no_loops]
-    return [words.note_provisional.format(time=moment(report.cutoff, report.zone))] if report.provisional else []
+    notes = []
+    if report.provisional:
+        notes.append(words.note_provisional.format(time=moment(report.cutoff, report.zone)))
+    found = report.discoveries
+    if found.tests:
+        counts = {name: whole(getattr(found, name)) for name in ("tests", "told", "kept")}
+        notes.append(words.note_discoveries.format(**counts, rate=percent(RATE)))
+    return notes
 
 
 def loop_notes(report: DayReport, loop: LoopDay) -> list[str]:
@@ -50,29 +60,41 @@ def _changes(report: DayReport, loop: LoopDay, words: Words) -> list[str]:
         return [words.note_quiet_since.format(duration=duration(length, words))]
     notes = []
     measured, insufficient, waiting = loop.tally()
-    if measured:
-        notes.append(_strongest(loop, words))
+    told = loop.told()
+    if measured > told.unjudged:
+        counts = {name: whole(getattr(told, name)) for name in ("better", "worse", "both", "nothing")}
+        notes += [words.note_told.format(**counts), _clearest(loop, words)]
     total = whole(len(loop.changes))
-    if insufficient:
-        notes.append(words.note_insufficient.format(n=whole(insufficient), total=total))
-    if waiting:
-        notes.append(words.note_waiting.format(n=whole(waiting), total=total))
+    for wording, n in (
+        (words.note_unjudged, told.unjudged),
+        (words.note_insufficient, insufficient),
+        (words.note_waiting, waiting),
+    ):
+        if n:
+            notes.append(wording.format(n=whole(n), total=total))
     return notes
 
 
-def _strongest(loop: LoopDay, words: Words) -> str:
-    found = [(strength, change) for change in loop.changes if (strength := change.strength) is not None]
-    (size, signal), change = max(found, key=lambda item: (item[0][0], -item[1].number))
-    if size < 0.001:
-        return words.note_unmoved
-    event = change.event
+def _clearest(loop: LoopDay, words: Words) -> str:
+    """The change with the strongest evidence: a large change that the noise could have made is not the strongest."""
+    found = [(change.evidence(signal), change, signal) for change in loop.changes if (signal := change.clearest)]
+    if not found:
+        return words.note_untold
+    _, change, name = max(found, key=lambda item: (item[0], -item[1].number))
+    event, measured = change.event, change.signal(name)
+    assert measured is not None, "what can be told has been measured"
+    assert measured.lo is not None, "and has an interval"
+    assert measured.hi is not None
     return words.note_strongest.format(
         n=change.number,
         rule=clean(event.rule, 60),
         old=rule_value(event.old),
         new=rule_value(event.new),
-        signal=words.signals.get(signal, signal),
-        delta=signed(change.delta(signal)),
+        signal=words.signals[name],
+        delta=signed(measured.delta),
+        lo=bound(measured.lo),
+        hi=bound(measured.hi),
+        verdict=words.verdicts[Verdict(change.told()[name])],
     )
 
 

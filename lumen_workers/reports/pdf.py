@@ -24,9 +24,10 @@ from reportlab.platypus import (
 from lumen_workers.reports import notes, style
 from lumen_workers.reports.charts import SignalCharts
 from lumen_workers.reports.cover import MARGIN, draw_cover
+from lumen_workers.reports.forest import MOST, ForestPlot
 from lumen_workers.reports.formats import clean, duration, whole
 from lumen_workers.reports.model import TOP, DayReport, LoopDay
-from lumen_workers.reports.phrases import about_quote, about_risk
+from lumen_workers.reports.phrases import about_quote, about_risk, caption
 from lumen_workers.reports.tables import card, effects_table, severity_table, sources_table
 from lumen_workers.reports.wording import LOCALES
 
@@ -192,10 +193,29 @@ def _loop(report: DayReport, loop: LoopDay) -> list[Flowable]:
         bin_us = (loop.axis.end_us - loop.axis.start_us) // len(loop.series.count)
         caption = words.band_caption.format(bin=duration(bin_us, words))
         story += [Spacer(0, 4), Paragraph(style.markup(caption), style.CAPTION)]
-    story += [CondPageBreak(110), _heading(f"{words.effects} – {loop.name}", kept=False)]
+    return story + _effects(report, loop)
+
+
+def _effects(report: DayReport, loop: LoopDay) -> list[Flowable]:
+    words = LOCALES[report.locale]
+    title = f"{words.effects} – {loop.name}"
     if not loop.changes:
-        return [*story, Paragraph(words.no_changes, style.BODY)]
-    return [*story, effects_table(report, loop, WIDTH)]
+        return [CondPageBreak(110), _heading(title, kept=False), Paragraph(words.no_changes, style.BODY)]
+    if not (drawn := loop.drawn(MOST)):
+        return [CondPageBreak(110), _heading(title, kept=False), effects_table(report, loop, WIDTH)]
+    plot = ForestPlot(report, loop, WIDTH)
+    said = [words.forest_caption, caption(report, words)]
+    if len(drawn) < (able := len(loop.drawn(len(loop.changes)))):
+        said.insert(0, words.forest_chosen.format(n=whole(len(drawn)), total=whole(able)))
+    return [
+        CondPageBreak(plot.height + 100),
+        _heading(title),
+        plot,
+        Spacer(0, 4),
+        Paragraph(style.markup(" ".join(said)), style.CAPTION),
+        Spacer(0, 10),
+        effects_table(report, loop, WIDTH),
+    ]
 
 
 def _sources(report: DayReport) -> list[Flowable]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from lumen_workers.domain.records import EffectStatus, Quote, Risk
-from lumen_workers.reports.formats import clean, clock, rule_value, whole
+from lumen_workers.effects.figures import interval, percent, small
+from lumen_workers.effects.verdicts import Verdict
+from lumen_workers.reports.formats import MISSING, clean, clock, rule_value, signed, whole
 from lumen_workers.reports.model import Change, DayReport, LoopDay
 from lumen_workers.reports.wording import Words
 
@@ -22,6 +26,35 @@ def remarks(change: Change, loop: LoopDay, words: Words) -> str:
     parts += [words.undoes.format(n=c.number) for c in loop.changes if c.event.event_id == change.event.undoes]
     note = clean(change.event.note, NOTE_LIMIT)
     return "; ".join([*parts, note] if note else parts)
+
+
+def measured(change: Change) -> bool:
+    """Whether there are figures."""
+    return change.effect is not None and change.effect.status is EffectStatus.COMPUTED
+
+
+class Reading(NamedTuple):
+    """One signal of a measured change: Δ, its interval, the verdict, q; MISSING where there is none."""
+
+    delta: str
+    interval: str
+    verdict: str
+    q: str
+
+
+def reading(change: Change, name: str, words: Words) -> Reading:
+    """What the tables say of one signal."""
+    signal = change.signal(name)
+    if signal is None:
+        return Reading(MISSING, MISSING, MISSING, MISSING)
+    verdict = MISSING if signal.verdict is None else words.verdicts[Verdict(signal.verdict)]
+    q = MISSING if name not in change.q else small(change.q[name])
+    return Reading(signed(signal.delta), interval(signal) or MISSING, verdict, q)
+
+
+def caption(report: DayReport, words: Words) -> str:
+    """How the effects' tables are to be read. Only for a report with intervals."""
+    return words.effects_caption.format(level=" / ".join(map(percent, report.levels)))
 
 
 def outcome(change: Change, words: Words) -> str:

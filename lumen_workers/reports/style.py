@@ -7,11 +7,13 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from reportlab.lib.colors import HexColor
+from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.enums import TA_CENTER, TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
+
+from lumen_workers.effects.verdicts import Verdict
 
 REGULAR, BOLD = "NanumSquareR", "NanumSquareB"
 _FONTS = Path(__file__).parent / "fonts"
@@ -39,6 +41,14 @@ TINTS: Final = {
     "risk_band": HexColor(0xFADACE),
 }
 """Fill of each signal's band: solid light colours, since transparency prints unevenly."""
+
+VERDICTS: Final[Mapping[str, Color]] = {
+    Verdict.IMPROVED: ACCENT,
+    Verdict.WORSENED: ALARM,
+    Verdict.NO_CHANGE_DETECTABLE: MUTED,
+    Verdict.INCONCLUSIVE: FAINT,
+}
+"""Colour of a change by what may be said of it; one without an interval has none."""
 
 # Signs that the font lacks, as the nearest that it has.
 _NEAREST: Final[Mapping[str, str]] = {
@@ -101,3 +111,4 @@ LINE = ParagraphStyle(
 )
 LINE_ABOUT = ParagraphStyle("line_about", parent=CAPTION, alignment=TA_CENTER, spaceBefore=6)
 HEAD_CELL = ParagraphStyle("head_cell", parent=CAPTION, fontName=BOLD, leading=9.5, alignment=TA_RIGHT)
+READING = ParagraphStyle("reading", parent=SMALL, leading=9.5, alignment=TA_RIGHT)

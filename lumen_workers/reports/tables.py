@@ -8,12 +8,12 @@ from typing import Any
 from reportlab.lib.colors import Color
 from reportlab.platypus import Paragraph, Table, TableStyle
 
-from lumen_workers.domain.records import EffectStatus, Severity
+from lumen_workers.domain.records import Severity
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.reports import style
-from lumen_workers.reports.formats import clean, clock, signed, whole
+from lumen_workers.reports.formats import MISSING, clean, clock, whole
 from lumen_workers.reports.model import Change, DayReport, LoopDay
-from lumen_workers.reports.phrases import outcome, remarks, step
+from lumen_workers.reports.phrases import measured, outcome, reading, remarks, step
 from lumen_workers.reports.sources import sources
 from lumen_workers.reports.wording import LOCALES, Words
 
@@ -38,16 +38,14 @@ def effects_table(report: DayReport, loop: LoopDay, width: float) -> Table:
     words = LOCALES[report.locale]
     deltas = [f"Δ {words.shorts[signal]}" for signal in SIGNALS]
     header = [words.number, words.time, words.change, words.by, *deltas, words.counts]
-    fixed = [20.0, 43.0, 0.0, 50.0, 41.0, 45.0, 43.0, 41.0, 52.0]
+    fixed = [18.0, 40.0, 0.0, 44.0, 64.0, 64.0, 64.0, 64.0, 42.0]
     fixed[2] = width - sum(fixed)
     rows: list[list[Any]] = [[*header[:4], *(Paragraph(style.markup(h), style.HEAD_CELL) for h in header[4:])]]
-    rules = [*_BASE, ("ALIGN", (4, 0), (8, -1), "RIGHT"), ("ALIGN", (0, 0), (0, -1), "RIGHT")]
+    rules = [*_BASE, ("ALIGN", (8, 0), (8, -1), "RIGHT"), ("ALIGN", (0, 0), (0, -1), "RIGHT")]
     for number, change in enumerate(loop.changes, 1):
         rows.append(_effect_row(report, loop, change, words))
-        if change.effect is None or change.effect.status is not EffectStatus.COMPUTED:
+        if not measured(change):
             rules.append(("SPAN", (4, number), (8, number)))
-        else:
-            rules += _marks(change, number)
     return Table(rows, colWidths=fixed, repeatRows=1, style=TableStyle(rules))
 
 
@@ -62,24 +60,20 @@ def _effect_row(report: DayReport, loop: LoopDay, change: Change, words: Words) 
         Paragraph(text, style.SMALL),
         Paragraph(style.markup(clean(event.actor, 60)), style.SMALL),
     ]
-    if change.effect is not None and change.effect.status is EffectStatus.COMPUTED:
-        return [*row, *(signed(change.delta(signal)) for signal in SIGNALS), outcome(change, words)]
+    if measured(change):
+        return [*row, *(_reading(change, signal, words) for signal in SIGNALS), outcome(change, words)]
     return [*row, Paragraph(style.markup(outcome(change, words)), style.CAPTION), "", "", "", ""]
 
 
-_WORSE = {"phase_diff": 1, "creative_band": -1, "risk_band": 1}
-
-
-def _marks(change: Change, row: int) -> list[tuple[Any, ...]]:
-    """Changes for the worse in the alarm colour, for the better in the accent; entropy has no good side."""
-    marks: list[tuple[Any, ...]] = []
-    for column, signal in enumerate(SIGNALS, 4):
-        delta = change.delta(signal)
-        if delta is None or signed(delta) == signed(0.0) or signal not in _WORSE:
-            continue
-        colour = style.ALARM if delta * _WORSE[signal] > 0 else style.ACCENT
-        marks.append(("TEXTCOLOR", (column, row), (column, row), colour))
-    return marks
+def _reading(change: Change, name: str, words: Words) -> Paragraph:
+    """Δ, in colour where it can be told from none; below it the interval, the verdict and q."""
+    told = reading(change, name, words)
+    verdict = change.told().get(name)
+    colour = style.VERDICTS[verdict] if verdict else style.MUTED
+    lines = [f'<font color="#{colour.hexval()[2:]}">{style.markup(told.delta)}</font>']
+    small = (told.interval, told.verdict, f"q {told.q}")
+    lines += [f'<font size="6.5" color="#667085">{style.markup(text)}</font>' for text in small if MISSING not in text]
+    return Paragraph("<br/>".join(lines), style.READING)
 
 
 def severity_table(report: DayReport) -> Table:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from lumen_workers.domain.records import Severity
+from lumen_workers.effects.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,7 @@ class Words:
     signals: Mapping[str, str]
     shorts: Mapping[str, str]
     severities: Mapping[Severity, str]
+    verdicts: Mapping[Verdict, str]
     weekdays: tuple[str, ...]
     date_form: str
     months: tuple[str, ...]
@@ -60,6 +62,9 @@ class Words:
     change: str
     by: str
     counts: str
+    signal: str
+    interval: str
+    verdict: str
     confidence: str
     mean_confidence: str
     severity: str
@@ -75,6 +80,9 @@ class Words:
     floor: str
     ceiling: str
     band_caption: str
+    effects_caption: str
+    forest_caption: str
+    forest_chosen: str
 
     no_loops: str
     no_samples: str
@@ -88,8 +96,11 @@ class Words:
     note_coverage: str
     note_gap: str
     note_whole: str
+    note_discoveries: str
+    note_told: str
     note_strongest: str
-    note_unmoved: str
+    note_untold: str
+    note_unjudged: str
     note_insufficient: str
     note_waiting: str
     note_locked: str
@@ -118,6 +129,13 @@ EN = Words(
     },
     shorts={"phase_diff": "phase", "entropy_rate": "entropy", "creative_band": "creative", "risk_band": "risk"},
     severities={Severity.INFO: "info", Severity.WARN: "warning", Severity.CRIT: "critical"},
+    verdicts={
+        Verdict.IMPROVED: "improved",
+        Verdict.WORSENED: "worsened",
+        Verdict.NO_CHANGE_DETECTABLE: "no change detectable",
+        Verdict.INCONCLUSIVE: "inconclusive",
+        Verdict.INSUFFICIENT: "no interval",
+    },
     weekdays=("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     date_form="{weekday}, {day} {month} {year}",
     months=(
@@ -165,6 +183,9 @@ EN = Words(
     change="Change",
     by="By",
     counts="n before / after",
+    signal="Signal",
+    interval="Interval",
+    verdict="Verdict",
     confidence="confidence {value}",
     mean_confidence="Mean confidence {value} (quotes: {n})",
     severity="Severity",
@@ -183,6 +204,13 @@ EN = Words(
         "Each band spans the lowest and the highest sample of {bin}; a break is missing data. "
         "Dashed lines are thresholds, numbered lines are rule changes."
     ),
+    effects_caption=(
+        "The interval holds the true change with a probability of {level}. Improved or worsened: it excludes zero; "
+        "no change detectable: it holds zero and no change that matters; inconclusive: it holds both. "
+        "q: the share of false ones to expect when this change of the day and all clearer ones are believed."
+    ),
+    forest_caption="A line is the interval of one change, its mark the measured Δ; lines with an arrow go on.",
+    forest_chosen="Drawn are {n} of {total} changes, those with the strongest evidence (|Δ| in standard errors).",
     no_loops="No loop was known when this day was sealed.",
     no_samples="No samples in this period",
     no_quotes="No change of this period made a quote.",
@@ -194,8 +222,17 @@ EN = Words(
     note_coverage="Samples from {first} to {last}: {share} of the ticks in between are there, {missing} missing.",
     note_gap="The longest gap lasted {duration}, from {time}.",
     note_whole="Samples from {first} to {last}, without a missing tick.",
-    note_strongest="The strongest change was #{n}, {rule} {old} → {new}: {signal} {delta}.",
-    note_unmoved="No measured change moved a signal by 0.001 or more.",
+    note_discoveries=(
+        "Intervals of the day that exclude zero: {told} of {tests}. "
+        "With the share of false ones among them held to {rate} (q), there remain {kept}."
+    ),
+    note_told=(
+        "Changes that improved a signal: {better}; that worsened one: {worse} (both at once: {both}); "
+        "of which nothing can be told: {nothing}."
+    ),
+    note_strongest="The clearest change was #{n}, {rule} {old} → {new}: {signal} {delta} ({lo} to {hi}), {verdict}.",
+    note_untold="No measured change can be told from none: every interval includes zero.",
+    note_unjudged="Changes that were measured before effects had intervals: {n} of {total}.",
     note_insufficient="Changes with too few samples around them to be measured: {n} of {total}.",
     note_waiting="Changes that were not measured yet: {n} of {total}.",
     note_locked="In phase lock for {share} of the samples.",
@@ -218,6 +255,13 @@ KO = Words(
     },
     shorts={"phase_diff": "위상차", "entropy_rate": "엔트로피", "creative_band": "창의", "risk_band": "위험"},
     severities={Severity.INFO: "참고", Severity.WARN: "주의", Severity.CRIT: "심각"},
+    verdicts={
+        Verdict.IMPROVED: "나아짐",
+        Verdict.WORSENED: "나빠짐",
+        Verdict.NO_CHANGE_DETECTABLE: "감지된 변화 없음",
+        Verdict.INCONCLUSIVE: "판단 보류",
+        Verdict.INSUFFICIENT: "구간 없음",
+    },
     weekdays=("월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"),
     date_form="{year}년 {month} {day}일 {weekday}",
     months=("1월", "2월", "3월", "4월", "5월", "6월", "7월", "8월", "9월", "10월", "11월", "12월"),
@@ -252,6 +296,9 @@ KO = Words(
     change="변경",
     by="변경한 이",
     counts="전 / 후 표본",
+    signal="신호",
+    interval="구간",
+    verdict="판정",
     confidence="신뢰도 {value}",
     mean_confidence="평균 신뢰도 {value} (문장 {n}개)",
     severity="수준",
@@ -270,6 +317,13 @@ KO = Words(
         "띠는 {bin} 동안의 가장 낮은 표본과 가장 높은 표본 사이를 나타내며, 끊긴 곳은 데이터가 없는 구간입니다. "
         "점선은 임계값, 번호가 붙은 선은 규칙 변경입니다."
     ),
+    effects_caption=(
+        "구간은 {level}의 확률로 참된 변화를 담습니다. 나아짐과 나빠짐은 구간이 0을 포함하지 않을 때, "
+        "감지된 변화 없음은 0만 담고 의미 있는 크기의 변화는 담지 않을 때, 판단 보류는 둘 다 담을 때입니다. "
+        "q는 하루의 변화 가운데 이것과 이보다 뚜렷한 것을 모두 믿을 때 그중 거짓일 것으로 예상되는 몫입니다."
+    ),
+    forest_caption="선은 변경 하나의 구간, 표식은 측정된 Δ입니다. 화살표가 달린 선은 더 이어집니다.",
+    forest_chosen="변경 {total}건 가운데 근거가 가장 강한 {n}건만 그렸습니다(표준오차로 잰 |Δ|).",
     no_loops="이 날이 봉인될 때 알려진 루프가 없었습니다.",
     no_samples="이 기간에는 표본이 없습니다",
     no_quotes="이 기간의 변경에서 나온 문장이 없습니다.",
@@ -281,8 +335,18 @@ KO = Words(
     note_coverage="{first}부터 {last}까지 표본이 이어졌고, 그 사이 틱의 {share}가 수집되었습니다(빠진 틱 {missing}개).",
     note_gap="가장 긴 공백은 {time}부터 {duration} 동안이었습니다.",
     note_whole="{first}부터 {last}까지 빠진 틱 없이 표본이 이어졌습니다.",
-    note_strongest="가장 큰 변화는 #{n}입니다. {rule} {old} → {new}, {signal} {delta}.",
-    note_unmoved="측정된 변경 가운데 신호를 0.001 이상 움직인 것은 없습니다.",
+    note_discoveries=(
+        "하루의 구간 {tests}개 가운데 0을 포함하지 않는 것은 {told}개입니다. "
+        "그중 거짓의 몫을 {rate} 이하로 묶으면(q) {kept}개가 남습니다."
+    ),
+    note_told=(
+        "신호가 나아진 변경 {better}건, 나빠진 변경 {worse}건(둘 다 {both}건), 변화를 가려낼 수 없는 변경 {nothing}건."
+    ),
+    note_strongest=(
+        "가장 뚜렷한 변화는 #{n}입니다. {rule} {old} → {new}, {signal} {delta}({lo}에서 {hi}까지), {verdict}."
+    ),
+    note_untold="측정된 변경 가운데 변화를 가려낼 수 있는 것이 없습니다. 모든 구간이 0을 포함합니다.",
+    note_unjudged="효과에 구간이 붙기 전에 측정된 변경: {total}건 중 {n}건.",
     note_insufficient="앞뒤 표본이 모자라 효과를 측정하지 못한 변경: {total}건 중 {n}건.",
     note_waiting="아직 효과가 측정되지 않은 변경: {total}건 중 {n}건.",
     note_locked="표본의 {share}에서 위상 잠금이 유지되었습니다.",

@@ -136,12 +136,18 @@ def test_effect_agrees_with_the_plants_truth(demo: dict[str, Any]) -> None:
     assert set(demo["effect"]) == SIGNALS
     assert abs(demo["effect"]["creative_band"]["truth"]) >= 0.08
     for signal_name, effect in demo["effect"].items():
-        assert set(effect) == {"delta", "truth", "n_pre", "n_post"}
+        assert set(effect) == {"delta", "lo", "hi", "truth", "inside", "verdict", "n_pre", "n_post"}
         # 29 s at 5 Hz a side; the least that counts is 50.
         assert 50 <= effect["n_pre"] <= 146
         assert 50 <= effect["n_post"] <= 146
         # AR(1) noise of sd 0.02 and phi 0.9: a mean of 145 samples has a standard error of 0.007, a difference 0.010.
         assert effect["delta"] == pytest.approx(effect["truth"], abs=0.05), signal_name
+        assert effect["lo"] < effect["delta"] < effect["hi"]
+        assert effect["inside"] is (effect["lo"] <= effect["truth"] <= effect["hi"])
+        assert effect["verdict"] in {"improved", "worsened", "no_change_detectable", "inconclusive"}
+        assert (effect["verdict"] in {"improved", "worsened"}) is (effect["lo"] > 0 or effect["hi"] < 0)
+    # Each interval misses the truth in one demo of twenty; that three of four do would be no chance.
+    assert sum(effect["inside"] for effect in demo["effect"].values()) >= 2
 
 
 def test_two_regions_made_the_same_day_and_one_won(demo: dict[str, Any]) -> None:
@@ -199,7 +205,10 @@ def test_command_line_tells_the_same_story(demo: dict[str, Any], clone: Path, ho
     effects = [row for row in lumen(clone, home, "effects", "list") if row["loop"] == "demo"]
     assert len(effects) == 1
     for name, effect in demo["effect"].items():
-        assert effects[0]["signals"][name]["delta"] == pytest.approx(effect["delta"], abs=1e-9)
+        shown = effects[0]["signals"][name]
+        for number in ("delta", "lo", "hi"):
+            assert shown[number] == pytest.approx(effect[number], abs=1e-9)
+        assert shown["verdict"] == effect["verdict"]
 
 
 def test_day_verifies_from_the_archive_alone(demo: dict[str, Any], clone: Path, home: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from support.judged import judged, unjudged
 
 from lumen_workers.domain.clock import day_bounds, to_us
 from lumen_workers.domain.ports import Store
@@ -30,6 +32,8 @@ START, END = day_bounds(DAY, ZONE)
 OPTIONS = EffectOptions()
 LEVELS = (0.04, 0.3, 0.25, 0.15)
 DELTA = (-0.021, 0.002, 0.031, -0.012)
+REACH = 0.006
+"""Half the width of an effect's intervals: of DELTA only the entropy rate's holds zero."""
 
 
 def at(seconds: float) -> datetime:
@@ -59,23 +63,21 @@ def change(store: Store, event_id: str, seconds: float, **fields: Any) -> RuleEv
     return event
 
 
-def effect(
-    store: Store,
+def made(
     event: RuleEvent,
     *,
     delta: Sequence[float] | None = DELTA,
     n_pre: int = 145,
     n_post: int = 146,
     options: EffectOptions = OPTIONS,
+    reach: float | None = REACH,
 ) -> Effect:
-    """The event's effect with these Δ in SIGNALS' order; None: insufficient."""
-    signals = {
-        name: SignalEffect()
-        if delta is None
-        else SignalEffect(pre=0.3, post=0.3 + delta[i], delta=delta[i], shown_delta=0.9)
-        for i, name in enumerate(SIGNALS)
-    }
-    made = Effect(
+    """An effect of the event with these Δ ± ``reach`` in SIGNALS' order; None: insufficient, or without intervals."""
+    signals = {name: SignalEffect(verdict="insufficient") for name in SIGNALS}
+    for name, size in zip(SIGNALS, delta or (), strict=False):
+        found = unjudged(size, pre=0.3) if reach is None else judged(name, size, reach, pre=0.3)
+        signals[name] = replace(found, shown_delta=0.9)
+    return Effect(
         effect_id=f"fx-{event.event_id}-{options.pre_s:g}",
         event_id=event.event_id,
         loop=event.loop,
@@ -87,8 +89,13 @@ def effect(
         signals=signals,
         computed_at=event.ts,
     )
-    store.effects.add([made])
-    return made
+
+
+def effect(store: Store, event: RuleEvent, **fields: Any) -> Effect:
+    """The same, in the store."""
+    found = made(event, **fields)
+    store.effects.add([found])
+    return found
 
 
 def find(

@@ -1,8 +1,10 @@
-"""Effects as rows of ``rules_effects.csv``: the S05 columns with the shown values, then ours with the raw ones."""
+"""Effects as rows of ``rules_effects.csv``: the S05 columns with the shown values, then ours: raw values, intervals."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,7 +13,8 @@ from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect
-from lumen_workers.domain.signals import SHORT, SIGNALS
+from lumen_workers.domain.signals import GOOD, SHORT, SIGNALS
+from lumen_workers.effects.verdicts import Verdict
 
 Row = Mapping[str, str | None]
 Cell = str | float | int | None
@@ -24,19 +27,31 @@ _MEANS: Final = tuple(f"{side}_{SHORT[name]}" for name in SIGNALS for side in ("
 _SHOWN: Final = tuple(f"{part}_{SHORT[name]}" for name in SIGNALS for part in ("pre", "post", "d"))
 _OURS: Final = ("event_id", "applied_at", "status", "n_pre", "n_post", "gap_s", "min_samples", "computed_at")
 _RAW: Final = tuple(f"raw_{column}" for column in _SHOWN)
+_NUMBERS: Final = ("lo", "hi", "level", "se", "phi", "n_eff", "mde", "p", "placebo_p")
+_INTERVALS: Final = tuple(f"{part}_{SHORT[name]}" for name in SIGNALS for part in (*_NUMBERS, "verdict"))
 
 SPEC_COLUMNS: Final = _EVENT + _WINDOWS + _SHOWN + _OPTIONS
-COLUMNS: Final = SPEC_COLUMNS + _OURS + _RAW
-"""What export writes: the S05 header, then ours."""
+COLUMNS: Final = SPEC_COLUMNS + _OURS + _RAW + _INTERVALS
+"""What export writes: the S05 header, then ours. Files of ours from before effects had intervals end with ``_RAW``."""
 
 _NEEDED: Final = frozenset(_EVENT + _DELTAS)
 _FLAGS: Final = {"1": True, "true": True, "0": False, "false": False}
 # The columns that older files lack as a whole.
 _GROUPS: Final = tuple(frozenset(group) for group in (_WINDOWS, _MEANS, _OPTIONS, _OURS + _RAW))
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "level": (0.0, 1.0),
+    "se": (0.0, math.inf),
+    "phi": (-1.0, 1.0),
+    "n_eff": (0.0, math.inf),
+    "mde": (0.0, math.inf),
+    "p": (0.0, 1.0),
+    "placebo_p": (0.0, 1.0),
+}
 
 
 def check_header(columns: Sequence[str], name: str) -> None:
-    """Accept the S05 header, ours, and the source's two shorter ones (no pre/post columns, or no option columns).
+    """Accept the S05 header, ours with and without intervals, and the source's two shorter ones (no pre/post columns,
+    or no option columns).
 
     Raises UsageError naming the file and the expected header.
     """
@@ -45,6 +60,8 @@ def check_header(columns: Sequence[str], name: str) -> None:
     for group in _GROUPS:
         if group <= found:
             rest -= group
+    if found >= frozenset(_OURS + _INTERVALS):
+        rest -= frozenset(_INTERVALS)
     if not found >= _NEEDED or rest or len(found) != len(columns):
         shown = ",".join(columns)[:80]
         raise UsageError(f"{name}: the first line must be {','.join(SPEC_COLUMNS)}; it is {shown!r}")
@@ -55,10 +72,12 @@ def effect_row(event: RuleEvent, effect: Effect) -> list[Cell]:
     options = effect.options
     shown: list[Cell] = []
     raw: list[Cell] = []
+    intervals: list[Cell] = []
     for name in SIGNALS:
         signal = effect.signals[name]
         shown += [signal.shown_pre, signal.shown_post, signal.shown_delta]
         raw += [signal.pre, signal.post, signal.delta]
+        intervals += [*(getattr(signal, part) for part in _NUMBERS), signal.verdict]
     return [
         *(iso(event.ts), event.actor, event.rule, event.old, event.new),
         *(options.pre_s, options.post_s),
@@ -67,6 +86,7 @@ def effect_row(event: RuleEvent, effect: Effect) -> list[Cell]:
         *(event.event_id, iso(event.applied_at) if event.applied_at else None, effect.status.value),
         *(effect.n_pre, effect.n_post, options.gap_s, options.min_samples, iso(effect.computed_at)),
         *raw,
+        *intervals,
     ]
 
 
@@ -104,7 +124,7 @@ def read_effect(row: Row, index: EventIndex) -> Effect:
         raise Refused("unknown event")
     ours = is_ours(row)
     options = _options(row)
-    signals = {signal: _signal(row, SHORT[signal], raw=ours or not (options.iqr or options.ema)) for signal in SIGNALS}
+    signals = {signal: _signal(row, signal, raw=ours or not (options.iqr or options.ema)) for signal in SIGNALS}
     return Effect(
         effect_id=content_id("ef", event.event_id, options.key()),
         event_id=event.event_id,
@@ -136,7 +156,8 @@ def _options(row: Row) -> EffectOptions:
     return options
 
 
-def _signal(row: Row, short: str, *, raw: bool) -> SignalEffect:
+def _signal(row: Row, name: str, *, raw: bool) -> SignalEffect:
+    short = SHORT[name]
     shown = _means(row, "", short)
     if not raw:
         values: tuple[float | None, ...] = (None, None, None)
@@ -145,7 +166,29 @@ def _signal(row: Row, short: str, *, raw: bool) -> SignalEffect:
     else:
         values = shown
     pre, post, delta = values
-    return SignalEffect(pre=pre, post=post, delta=delta, shown_pre=shown[0], shown_post=shown[1], shown_delta=shown[2])
+    plain = SignalEffect(pre=pre, post=post, delta=delta, shown_pre=shown[0], shown_post=shown[1], shown_delta=shown[2])
+    return _inferred(row, name, plain)
+
+
+def _inferred(row: Row, name: str, plain: SignalEffect) -> SignalEffect:
+    """``plain`` with its interval and verdict, as far as the file has them. A verdict must follow from its interval:
+    what reads the effects goes by the verdict alone."""
+    short = SHORT[name]
+    numbers = {
+        part: number_or_none(row, f"{part}_{short}", *_RANGES.get(part, (-math.inf, math.inf))) for part in _NUMBERS
+    }
+    said = row.get(f"verdict_{short}") or None
+    lo, hi = numbers["lo"], numbers["hi"]
+    if said is not None and said not in tuple(Verdict):
+        raise Refused(f"verdict_{short}")
+    if (lo is None) != (hi is None) or (lo is not None and hi is not None and lo > hi):
+        raise Refused(f"range lo_{short}")
+    if said is not None:
+        signs = {Verdict.IMPROVED: GOOD[name], Verdict.WORSENED: -GOOD[name]}
+        sign = 0 if lo is None or hi is None else (lo > 0) - (hi < 0)
+        if sign != signs.get(Verdict(said), 0) or (lo is None) != (said == Verdict.INSUFFICIENT):
+            raise Refused(f"verdict_{short}")
+    return replace(plain, **numbers, verdict=said)
 
 
 def _means(row: Row, prefix: str, short: str) -> tuple[float | None, float | None, float | None]:

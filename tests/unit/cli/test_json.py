@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import day as days
+from support.judged import judged
+
+from lumen_workers.adapters.store import open_store
+from lumen_workers.domain.signals import SIGNALS
 
 from .conftest import Command
 
@@ -73,14 +79,70 @@ def test_effects(lumen: Command, full: Path) -> None:
         }
         assert is_instant(row["ts"])
         assert set(row["signals"]) == {"phase_diff", "entropy_rate", "creative_band", "risk_band"}
-        assert all(signal.keys() >= {"pre", "post", "delta"} for signal in row["signals"].values())
+        for signal in row["signals"].values():
+            assert list(signal) == [
+                *("pre", "post", "delta", "lo", "hi", "level", "phi", "n_eff", "mde", "verdict", "placebo_p", "p", "q"),
+                "shown",
+            ]
     first = rows[0]
     assert (first["event_id"], first["rule"], first["old"], first["new"]) == ("main-0", "risk_max", 0.3, 0.31)
     assert (first["status"], first["n_pre"], first["n_post"]) == ("computed", 145, 146)
-    assert first["signals"]["creative_band"]["delta"] == days.DELTA[2]
+    creative = first["signals"]["creative_band"]
+    assert creative["delta"] == days.DELTA[2]
+    assert (creative["lo"], creative["hi"], creative["level"]) == (pytest.approx(0.025), pytest.approx(0.037), 0.95)
+    assert (creative["verdict"], first["signals"]["entropy_rate"]["verdict"]) == ("improved", "no_change_detectable")
+    assert creative["p"] < creative["q"] < 0.01
     short = rows[3]
     assert (short["status"], short["n_pre"]) == ("insufficient", 12)
-    assert short["signals"]["risk_band"]["delta"] is None
+    risk = short["signals"]["risk_band"]
+    assert (risk["delta"], risk["lo"], risk["q"], risk["verdict"]) == (None, None, None, "insufficient")
+    assert lumen("effects", "show", "main-0", "--json").json == [first]
+
+
+def test_the_rate_of_false_discoveries_does_not_depend_on_what_is_looked_at(lumen: Command, home: Path) -> None:
+    lumen("loop", "list")
+    store = open_store(f"sqlite:///{home}/lumen.db")
+    for loop, hours, p in (("main", 1, 0.01), ("demo", 2, 0.04), ("main", 25, 0.9)):
+        event = days.change(store, f"{loop}-{hours}", 3600 * hours, loop=loop)
+        signals = {name: judged(name, 0.05, p=p if name == "risk_band" else None) for name in SIGNALS}
+        store.effects.add([replace(days.made(event), signals=signals)])
+    store.close()
+
+    def rates(*words: str) -> dict[str, float]:
+        rows = lumen("effects", *words, "--json").json
+        return {row["event_id"]: row["signals"]["risk_band"]["q"] for row in rows}
+
+    assert rates("list") == {
+        "main-1": pytest.approx(0.02),
+        "demo-2": pytest.approx(0.04),
+        "main-25": pytest.approx(0.9),
+    }
+    assert rates("list", "--loop", "main") == {"main-1": pytest.approx(0.02), "main-25": pytest.approx(0.9)}
+    assert rates("show", "main-1") == {"main-1": pytest.approx(0.02)}
+
+
+def test_effects_for_people(lumen: Command, full: Path) -> None:
+    shown = lumen("effects", "list").out
+    assert "-0.021 improved" in shown
+    assert "[-0.027, -0.015]" in shown
+    assert "+0.002 no change" in shown
+    assert "12+146" in shown
+    one = lumen("effects", "show", "main-0").out
+    assert "phase_diff fell by 0.021 (95 %: 0.015 to 0.027): improved." in one
+    assert "entropy_rate: no change detectable; if there is one, it is small (95 %: -0.004 to +0.008)." in one
+    assert "placebo p" in one
+    assert "risk_band: too few samples on one side." in lumen("effects", "show", "main-3").out
+
+
+def test_old_effects_have_dashes_for_people(lumen: Command, home: Path) -> None:
+    lumen("loop", "list")
+    store = open_store(f"sqlite:///{home}/lumen.db")
+    days.effect(store, days.change(store, "old", 60), reach=None)
+    store.close()
+    (row,) = [line for line in lumen("effects", "list").out.splitlines() if line.startswith("old ")]
+    assert all(f"{days.DELTA[n]:+.3f} –" in row for n in range(4))
+    assert "risk_band: – (measured before effects had intervals)." in lumen("effects", "show", "old").out
+    assert lumen("effects", "list", "--json").json[0]["signals"]["risk_band"]["verdict"] is None
 
 
 def test_runs(lumen: Command, full: Path) -> None:
@@ -180,9 +242,11 @@ def test_an_imported_step_is_measured_and_spoken_of(lumen: Command, tmp_path: Pa
     (folder / "controls").mkdir()
     step = datetime(2026, 1, 31, 3, 0, tzinfo=UTC)
     rows = ["ts,phase_diff,entropy_rate,creative_band,risk_band"]
+    noise = np.random.default_rng(1).normal(0, 0.01, (600, 4)).round(3)
     for n in range(-300, 300):
         ts = step + n * timedelta(milliseconds=200)
-        rows.append(f"{ts.isoformat()},0.3,0.2,{0.25 if n < 0 else 0.35},0.3")
+        values = noise[n + 300] + (0.3, 0.2, 0.25 if n < 0 else 0.35, 0.3)
+        rows.append(f"{ts.isoformat()},{','.join(f'{value:.3f}' for value in values)}")
     (folder / "logs" / "metrics.csv").write_text("\n".join(rows) + "\n")
     event = {"ts": step.isoformat(), "actor": "Sena", "rule": "creative_min", "old": 0.22, "new": 0.3, "note": ""}
     (folder / "controls" / "rules_history.jsonl").write_text(json.dumps(event) + "\n")
@@ -192,6 +256,25 @@ def test_an_imported_step_is_measured_and_spoken_of(lumen: Command, tmp_path: Pa
     assert lumen("effects", "compute", "--loop", "kiln", "--json").json == {"kiln": {"effects": 0, "findings": 0}}
     effect = lumen("effects", "list", "--loop", "kiln", "--json").json[0]
     assert (effect["status"], effect["n_pre"], effect["n_post"]) == ("computed", 145, 145)
-    assert effect["signals"]["creative_band"]["delta"] == pytest.approx(0.1)
+    assert effect["signals"]["creative_band"]["delta"] == pytest.approx(0.1, abs=0.005)
+    assert effect["signals"]["creative_band"]["verdict"] == "improved"
     quote = lumen("quotes", "list", "--loop", "kiln", "--json").json[0]
     assert (quote["by"], quote["rule"], quote["confidence"]) == ("Sena", "creative_min", 0.65)
+
+
+def test_an_imported_step_without_noise_bears_no_quote(lumen: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "controls").mkdir()
+    step = datetime(2026, 1, 31, 3, 0, tzinfo=UTC)
+    rows = ["ts,phase_diff,entropy_rate,creative_band,risk_band"]
+    for n in range(-300, 300):
+        ts = step + n * timedelta(milliseconds=200)
+        rows.append(f"{ts.isoformat()},0.3,0.2,{0.25 if n < 0 else 0.35},0.3")
+    (folder / "logs" / "metrics.csv").write_text("\n".join(rows) + "\n")
+    event = {"ts": step.isoformat(), "actor": "Sena", "rule": "creative_min", "old": 0.22, "new": 0.3, "note": ""}
+    (folder / "controls" / "rules_history.jsonl").write_text(json.dumps(event) + "\n")
+    lumen("import", folder, "--loop", "kiln")
+    assert lumen("effects", "compute", "--loop", "kiln", "--json").json == {"kiln": {"effects": 1, "findings": 0}}
+    signal = lumen("effects", "list", "--loop", "kiln", "--json").json[0]["signals"]["creative_band"]
+    assert (signal["delta"], signal["verdict"], signal["lo"]) == (pytest.approx(0.1), "insufficient", None)

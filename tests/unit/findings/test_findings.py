@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from support.history import at, event
+from support.judged import judged, unjudged
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.domain.errors import ConfigError, UsageError
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, Quote, Risk, Severity, SignalEffect
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.effects.tracker import effect_id
-from lumen_workers.findings.quotes import confidence, quote_of
+from lumen_workers.findings.quotes import confidence, good_signals, quote_of
 from lumen_workers.findings.risks import risk_of
 from lumen_workers.findings.speaker import speak
 from lumen_workers.findings.thresholds import Thresholds
@@ -21,16 +23,20 @@ USUAL = Thresholds()
 
 
 def effect(
-    change: Mapping[str, float] | None, *, event_id: str = "ev-1", options: EffectOptions | None = None
+    change: Mapping[str, float] | None,
+    *,
+    event_id: str = "ev-1",
+    options: EffectOptions | None = None,
+    reach: float | None = 0.005,
 ) -> Effect:
-    """An effect with the given Δ (missing: 0); None: insufficient."""
+    """An effect with the given Δ (missing: 0) ± ``reach`` (None: as stored before there were intervals); None:
+    insufficient."""
     options = options or EffectOptions()
-    signals = {
-        name: SignalEffect()
-        if change is None
-        else SignalEffect(pre=0.5, post=0.5 + change.get(name, 0.0), delta=change.get(name, 0.0), shown_delta=9.0)
-        for name in SIGNALS
-    }
+    signals = {name: SignalEffect(verdict="insufficient") for name in SIGNALS}
+    for name in SIGNALS if change is not None else ():
+        delta = (change or {}).get(name, 0.0)
+        found = unjudged(delta) if reach is None else judged(name, delta, reach)
+        signals[name] = replace(found, shown_delta=9.0)
     return Effect(
         effect_id=effect_id(event_id, options),
         event_id=event_id,
@@ -82,6 +88,45 @@ def test_confidence_grows_with_the_good_signals(change: dict[str, float], expect
 )
 def test_a_change_that_reaches_no_threshold_makes_no_quote(change: dict[str, float]) -> None:
     assert quote(change) is None
+
+
+GOOD_CHANGE = {"phase_diff": -0.02, "creative_band": 0.03, "risk_band": -0.04}
+
+
+def test_what_the_interval_cannot_tell_from_zero_is_no_improvement() -> None:
+    change = effect(GOOD_CHANGE, reach=0.025)
+    assert [change.signals[name].verdict for name in GOOD_CHANGE] == ["inconclusive", "improved", "improved"]
+
+    said = quote_of(event(60), change, USUAL, "en")
+
+    assert said is not None
+    assert said.confidence == 0.80
+    assert "creative band and risk band got better" in said.quote
+    assert "not to be told from zero: phase difference, entropy rate." in said.quote
+
+
+@pytest.mark.parametrize("reach", [0.05, None])
+def test_thresholds_alone_make_no_finding(reach: float | None) -> None:
+    bad = {"phase_diff": 0.04, "entropy_rate": 0.04}
+
+    assert quote_of(event(60), effect(GOOD_CHANGE, reach=reach), USUAL, "en") is None
+    assert risk_of(event(60), effect(bad, reach=reach), USUAL, "en") is None
+
+
+def test_an_improvement_below_the_threshold_is_no_good_signal() -> None:
+    change = effect({"phase_diff": -0.009, "creative_band": 0.03}, reach=0.001)
+    assert change.signals["phase_diff"].verdict == "improved"
+
+    assert good_signals(change, USUAL) == ("creative_band",)
+
+
+@pytest.mark.parametrize("unsure", ["phase_diff", "entropy_rate"])
+def test_a_risk_needs_both_to_have_worsened_surely(unsure: str) -> None:
+    change = effect({"phase_diff": 0.04, "entropy_rate": 0.04})
+    signals = {**change.signals, unsure: judged(unsure, 0.04, 0.05)}
+
+    assert risk_of(event(60), change, USUAL, "en") is not None
+    assert risk_of(event(60), replace(change, signals=signals), USUAL, "en") is None
 
 
 def test_confidence_of_no_good_signal_stands_in_the_table() -> None:
@@ -181,6 +226,24 @@ def test_an_insufficient_effect_is_silent(store: SqlStore) -> None:
     assert speak(store, "main", USUAL, "en").effects == 0
     assert quote(None) is None
     assert risk(None) is None
+
+
+def test_switches_of_experiments_are_looked_at_and_not_spoken_of(store: SqlStore) -> None:
+    bad = {"phase_diff": 0.05, "entropy_rate": 0.05, "creative_band": 0.05}
+    store.effects.add([effect(bad, event_id="ev-2"), effect({"risk_band": -0.05})])
+    asked = []
+
+    def switches(event_ids: Sequence[str]) -> set[str]:
+        asked.append(list(event_ids))
+        return {"ev-2"}
+
+    first = speak(store, "main", USUAL, "en", silent=switches)
+    second = speak(store, "main", USUAL, "en")
+
+    assert asked == [["ev-2", "ev-1"]]
+    assert (first.effects, len(first.quotes), first.risks) == (2, 1, ())
+    assert [said.effect_id for said in store.findings.quotes("main")] == [effect_id("ev-1", EffectOptions())]
+    assert (second.effects, store.findings.risks("main")) == (0, [])
 
 
 def test_an_effect_of_other_options_has_its_own_finding(store: SqlStore) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support import store_records as records
 from support.contexts import World
+from support.judged import judged
 from support.metrics import told
 
 from lumen_workers.domain.clock import to_us
@@ -66,6 +67,7 @@ def test_the_last_computed_effect_of_each_rule(world: World) -> None:
         world.store.effects.add([records.effect(event, signals=signals, status=status)])
     found = told(world.store)
     assert found["lumen_rule_last_phase_diff_delta"] == {("main", "creative_min"): -0.01, ("main", "risk_max"): 0.02}
+    assert "lumen_rule_last_phase_diff_low" not in found
     assert found["lumen_rule_last_risk_band_delta"] == {("main", "creative_min"): 0.2, ("main", "risk_max"): 0.2}
 
 
@@ -78,3 +80,14 @@ def test_where_each_gateway_stands(world: World) -> None:
         assert moved is not None
         gateway = moved.gateway
         assert told(world.store)["lumen_gateway_status"] == {**known, ("main",): number}
+
+
+def test_the_interval_of_the_last_effect(world: World) -> None:
+    event = records.event("one")
+    world.store.rules.insert([event])
+    signals = {name: judged(name, 0.03, 0.01) for name in SIGNALS}
+    world.store.effects.add([records.effect(event, signals=signals)])
+    found = told(world.store)
+    for signal in SIGNALS:
+        assert found[f"lumen_rule_last_{signal}_low"] == {("main", "creative_min"): pytest.approx(0.02)}
+        assert found[f"lumen_rule_last_{signal}_high"] == {("main", "creative_min"): pytest.approx(0.04)}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.day import DELTA, END, START, at, change, effect, find, full_day, sample, seal_of
+from support.day import DELTA, END, START, at, change, effect, find, full_day, made, sample, seal_of
+from support.judged import judged
 
 from lumen_workers.adapters.store import SqlStore
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.errors import BuildError
 from lumen_workers.domain.records import EffectOptions, Severity
+from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.reports import collect, render_markdown
+from lumen_workers.reports.model import Discoveries, Told
 
 DAY_S = (END - START).total_seconds()
 
@@ -82,7 +86,87 @@ def test_only_effects_with_the_seals_options_are_shown(store: SqlStore) -> None:
     (loop,) = collect(store, seal_of(store)).loops
 
     assert loop.changes[0].delta("creative_band") == DELTA[2]
-    assert loop.changes[0].strength == (DELTA[2], "creative_band")
+    assert loop.changes[0].clearest == "creative_band"
+
+
+def test_the_clearest_signal_is_not_the_one_that_moved_most(store: SqlStore) -> None:
+    event = change(store, "ev", 100)
+    signals = {
+        "phase_diff": judged("phase_diff", -0.20, 0.30),
+        "entropy_rate": judged("entropy_rate", 0.03, 0.004),
+        "creative_band": judged("creative_band", 0.15, 0.10),
+        "risk_band": judged("risk_band", 0.0),
+    }
+    store.effects.add([replace(made(event), signals=signals)])
+
+    (found,) = collect(store, seal_of(store)).loops[0].changes
+
+    assert found.clearest == "entropy_rate"
+    assert found.told() == {"entropy_rate": "worsened", "creative_band": "improved"}
+    assert found.strength == pytest.approx(15.0)
+
+
+def test_a_change_that_cannot_be_told_has_no_clearest_signal(store: SqlStore) -> None:
+    event = change(store, "ev", 100)
+    effect(store, event, reach=0.5)
+
+    (found,) = collect(store, seal_of(store)).loops[0].changes
+
+    assert (found.clearest, found.told()) == (None, {})
+
+
+def test_what_can_be_told_is_counted_by_change(store: SqlStore) -> None:
+    for number, (delta, reach) in enumerate(
+        (
+            ((-0.1, -0.1, 0.1, -0.1), 0.01),
+            ((-0.1, 0.1, 0.0, 0.0), 0.01),
+            ((0.1, 0.0, 0.0, 0.0), 0.01),
+            ((0.1, 0.1, 0.1, 0.1), 0.5),
+            ((0.1, 0.1, 0.1, 0.1), None),
+            (None, 0.01),
+        )
+    ):
+        event = change(store, f"ev-{number}", 100 * number)
+        effect(store, event, delta=delta, reach=reach)
+
+    (loop,) = collect(store, seal_of(store)).loops
+
+    assert loop.told() == Told(better=2, worse=2, both=1, nothing=1, unjudged=1)
+
+
+def test_the_rate_of_false_discoveries_is_over_all_loops_of_the_day_under_the_watermark(store: SqlStore) -> None:
+    store.loops.register("other", 5, "mock")
+    mine, theirs = change(store, "mine", 10), change(store, "theirs", 20, loop="other")
+    before = change(store, "before", -10)
+    for event, p in ((mine, 0.01), (theirs, 0.04), (before, 0.9)):
+        signals = {name: judged(name, 0.1, p=p if name == "risk_band" else None) for name in SIGNALS}
+        store.effects.add([replace(made(event), signals=signals)])
+    seal = seal_of(store)
+    late = change(store, "late", 30)
+    store.effects.add([replace(made(late), signals={name: judged(name, 0.1, p=0.9) for name in SIGNALS})])
+
+    report = collect(store, seal)
+
+    main, other = report.loops
+    assert dict(main.changes[0].q) == {"risk_band": pytest.approx(0.02)}
+    assert dict(other.changes[0].q) == {"risk_band": pytest.approx(0.04)}
+    assert report.discoveries == Discoveries(tests=2, told=8, kept=2)
+    assert report.levels == (0.95,)
+    risk = main.changes[0].signal("risk_band")
+    assert risk is not None
+    assert risk.lo == pytest.approx(0.094)  # q widens nothing
+
+
+def test_of_many_changes_those_with_the_strongest_evidence_are_drawn_by_time(store: SqlStore) -> None:
+    for number, (size, reach) in enumerate(((0.03, 0.01), (0.9, 0.9), (0.02, 0.002), (0.5, None), (0.04, 0.01))):
+        event = change(store, f"ev-{number}", 100 * number)
+        effect(store, event, delta=(size, 0.0, 0.0, 0.0), reach=reach)
+    change(store, "pending", 900)
+
+    (loop,) = collect(store, seal_of(store)).loops
+
+    assert [c.number for c in loop.drawn(9)] == [1, 2, 3, 5]
+    assert [c.number for c in loop.drawn(2)] == [3, 5]
 
 
 def test_thresholds_follow_the_rules_through_the_day(store: SqlStore) -> None:

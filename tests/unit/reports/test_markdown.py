@@ -45,12 +45,33 @@ def test_effects_show_stored_changes_or_say_why_not(store: SqlStore) -> None:
     full_day(store, events=5)
     table = rows(rendered(store), "| ")
 
-    assert (
-        "| 1 | 00:01:00 | `risk_max` 0.3 → 0.31; n0 | Sena | -0.021 | +0.002 | +0.031 | -0.012 | 145 / 146 |" in table
-    )
+    assert [line for line in table if line.startswith("| 1 |")] == [
+        "| 1 | 00:01:00 | `risk_max` 0.3 → 0.31; n0 | Sena | phase | -0.021 | [-0.027, -0.015] | improved | 0.002 | "
+        "145 / 146 |",
+        "| 1 |  |  |  | entropy | +0.002 | [-0.004, +0.008] | no change detectable | 1.000 |  |",
+        "| 1 |  |  |  | creative | +0.031 | [+0.025, +0.037] | improved | 0.001 |  |",
+        "| 1 |  |  |  | risk | -0.012 | [-0.018, -0.006] | improved | 0.008 |  |",
+    ]
     insufficient = "insufficient: 12 samples before and 146 after, 50 needed on each side"
-    assert f"| 4 | 01:11:00 | `risk_max` 0.33 → 0.34; n3 | Sena | – | – | – | – | {insufficient} |" in table
-    assert "| 5 | 01:34:20 | `risk_max` 0.34 → 0.35; n4 | Sena | – | – | – | – | not measured yet |" in table
+    assert f"| 4 | 01:11:00 | `risk_max` 0.33 → 0.34; n3 | Sena | – | – | – | {insufficient} | – | – |" in table
+    assert "| 5 | 01:34:20 | `risk_max` 0.34 → 0.35; n4 | Sena | – | – | – | not measured yet | – | – |" in table
+
+
+def test_effects_from_before_there_were_intervals_have_dashes(store: SqlStore) -> None:
+    effect(store, change(store, "ev", 10), reach=None)
+    text = rendered(store)
+
+    assert "| 1 |  |  |  | creative | +0.031 | – | – | – |  |" in text
+    assert "- Changes that were measured before effects had intervals: 1 of 1." in text
+    for word in ("improved", "clearest", "told"):
+        assert word not in text
+
+
+def test_a_day_with_intervals_says_how_to_read_them(store: SqlStore) -> None:
+    effect(store, change(store, "ev", 10))
+
+    assert "The interval holds the true change with a probability of 95 %." in rendered(store)
+    assert "구간은 95 %의 확률로 참된 변화를 담습니다." in rendered(store, "ko")
 
 
 def test_a_rollback_names_what_it_undoes(store: SqlStore) -> None:
@@ -66,7 +87,17 @@ def test_observations_come_from_the_data(store: SqlStore) -> None:
 
     assert "- Samples from 00:00:00 to 01:59:59: 95.83% of the ticks in between are there, 1,500 missing." in text
     assert "- The longest gap lasted 5 min, from 00:50:00." in text
-    assert "- The strongest change was #1, risk_max 0.3 → 0.31: Creative band +0.031." in text
+    assert (
+        "- The clearest change was #1, risk_max 0.3 → 0.31: Creative band +0.031 (+0.025 to +0.037), improved." in text
+    )
+    assert (
+        "- Changes that improved a signal: 8; that worsened one: 0 (both at once: 0); of which nothing can be told: 0."
+        in text
+    )
+    assert (
+        "- Intervals of the day that exclude zero: 24 of 32. "
+        "With the share of false ones among them held to 10 % (q), there remain 24." in text
+    )
     assert "- Changes with too few samples around them to be measured: 2 of 12." in text
     assert "- Changes that were not measured yet: 2 of 12." in text
     assert "- In phase lock for 43.47% of the samples." in text
@@ -82,11 +113,24 @@ def test_a_quiet_day_says_since_when(store: SqlStore) -> None:
     assert "- Samples from 00:00:00 to 00:00:09, without a missing tick." in rendered(store)
 
 
-def test_a_change_that_moved_nothing_is_not_called_strong(store: SqlStore) -> None:
-    event = change(store, "ev", 10)
-    effect(store, event, delta=(0.0004, 0.0, 0.0, 0.0))
+def test_the_clearest_change_is_the_one_with_the_strongest_evidence(store: SqlStore) -> None:
+    effect(store, change(store, "large", 10), delta=(0.0, 0.0, 0.3, 0.0), reach=0.25)
+    effect(store, change(store, "sure", 20, old=0.33, new=0.31), delta=(0.0, 0.03, 0.0, 0.0), reach=0.004)
 
-    assert "- No measured change moved a signal by 0.001 or more." in rendered(store)
+    assert "- The clearest change was #2, risk_max 0.33 → 0.31: Entropy rate +0.030 (+0.026 to +0.034), worsened." in (
+        rendered(store)
+    )
+
+
+def test_a_change_that_may_be_none_is_not_called_clear(store: SqlStore) -> None:
+    event = change(store, "ev", 10)
+    effect(store, event, delta=(-0.3, 0.0, 0.3, -0.3), reach=0.4)
+    text = rendered(store)
+
+    assert "- No measured change can be told from none: every interval includes zero." in text
+    assert "that worsened one: 0 (both at once: 0); of which nothing can be told: 1." in text
+    assert "Intervals of the day that exclude zero: 0 of 4." in text
+    assert "| improved |" not in text
 
 
 def test_an_empty_day_has_no_zero_where_a_value_is_missing(store: SqlStore) -> None:
@@ -119,6 +163,9 @@ def test_korean(store: SqlStore) -> None:
     assert text.startswith("# 루멘 하루 보고서 2026-01-31\n\n2026년 1월 31일 토요일 · Asia/Seoul · 제1판 · 확정")
     assert "평균 신뢰도 0.86 (문장 6개)" in text
     assert "“루프가 고르게 흐른다 1” – Sena · risk_max · 00:10:43 · 신뢰도 0.92" in text
+    assert "- 신호가 나아진 변경 8건, 나빠진 변경 0건(둘 다 0건), 변화를 가려낼 수 없는 변경 0건." in text
+    assert "창의 밴드 +0.031(+0.025에서 +0.037까지), 나아짐." in text
+    assert "| 1 |  |  |  | 엔트로피 | +0.002 | [-0.004, +0.008] | 감지된 변화 없음 |" in text
     assert "표본 부족: 전 12개, 후 146개 (양쪽 각각 50개 필요)" in text
 
 
@@ -140,7 +187,7 @@ def test_foreign_text_adds_no_markup(store: SqlStore, foreign: str, shown: str) 
     assert f"“{shown}”" in text
     assert f"risk_max: {shown}\n" in text
     (row,) = rows(text, "| 1 | 00:00:10")
-    assert f"; {shown} | {shown} | -0.021" in row
+    assert f"; {shown} | {shown} | phase | -0.021" in row
 
 
 def test_several_loops_are_told_apart(store: SqlStore) -> None:

@@ -14,11 +14,13 @@ import pytest
 from pypdf import PdfReader
 from reportlab.pdfgen.canvas import Canvas
 from support.day import at, change, effect, find, full_day, sample, seal_of
+from support.judged import judged
 
 from lumen_workers.adapters.store import SqlStore
 from lumen_workers.domain.signals import Block
 from lumen_workers.reports import collect, render_markdown, render_pdf, style
 from lumen_workers.reports.charts import Box, draw_band
+from lumen_workers.reports.forest import _mark, scale
 from lumen_workers.reports.series import Axis, Binner
 
 TESTS = Path(__file__).parents[2]
@@ -75,7 +77,13 @@ def test_it_holds_what_the_markdown_holds(store: SqlStore, tmp_path: Path) -> No
     assert "“the loop flows evenly 1”" in text
     assert "insufficient: 12 samples before and 146 after, 50 needed on each side" in text
     assert "not measured yet" in text
-    assert "-0.021 +0.002 +0.031 -0.012 145 / 146" in text
+    for reading in (
+        "-0.021 [-0.027, -0.015] improved q 0.00",
+        "+0.002 [-0.004, +0.008] no change detectable q 1.000",
+        "+0.031 [+0.025, +0.037] improved q 0.00",
+    ):
+        assert reading in text
+    assert "The interval holds the true change with a probability of 95 %." in text
     assert "loops/main/controls/risk_ledger.jsonl" in text
     assert "floor 0.22" in text
 
@@ -94,6 +102,53 @@ def test_every_change_is_in_the_table_however_many(store: SqlStore, tmp_path: Pa
     text = " ".join(pages(store, tmp_path))
 
     assert [n for n in range(150) if f" n{n} " not in text] == []
+
+
+def test_the_effects_are_drawn_with_their_intervals(store: SqlStore, tmp_path: Path) -> None:
+    full_day(store)
+    with_intervals = pages(store, tmp_path)
+    (page,) = [text for text in with_intervals if "A line is the interval of one change" in text]
+
+    for part in ("1 00:01 risk_max 0.3 → 0.31", "improved worsened no change detectable inconclusive", "–0.05 0 +0.05"):
+        assert part in page
+    assert "4 01:11" not in page  # insufficient
+    assert "Drawn are" not in page
+
+
+def test_of_very_many_effects_a_page_of_the_clearest_is_drawn(store: SqlStore, tmp_path: Path) -> None:
+    full_day(store, events=150)
+    (page,) = [text for text in pages(store, tmp_path) if "A line is the interval" in text]
+
+    assert "Drawn are 40 of 90 changes, those with the strongest evidence" in page
+    assert len(re.findall(r"\d\d:\d\d risk_max", page)) == 40
+
+
+def test_effects_without_intervals_are_listed_and_not_drawn(store: SqlStore, tmp_path: Path) -> None:
+    effect(store, change(store, "ev", 10), reach=None)
+    text = " ".join(pages(store, tmp_path))
+
+    assert "+0.031" in text
+    assert "A line is the interval" not in text
+    assert "improved" not in text
+
+
+def test_the_scale_of_the_plot_holds_every_change_and_most_intervals() -> None:
+    usual = [judged("risk_band", 0.02, 0.01) for _ in range(9)]
+
+    assert scale(usual) == 0.05
+    assert scale([*usual, judged("risk_band", 0.02, 0.9)]) == 0.05
+    assert scale([*usual, judged("risk_band", -0.19, 0.9)]) == 0.25
+    assert scale([judged("risk_band", 0.0, 1e-6)]) == 0.001
+
+
+def test_verdicts_are_told_apart_in_black_and_white() -> None:
+    shapes = {}
+    for verdict in style.VERDICTS:
+        recorder = Recorder()
+        _mark(cast(Canvas, recorder), verdict, style.INK, 5.0, 5.0)
+        shapes[verdict] = [call for call in recorder.calls if call[0] != "setLineWidth"]
+
+    assert len({repr(calls) for calls in shapes.values()}) == len(style.VERDICTS) == 4
 
 
 def test_an_empty_day_says_so(store: SqlStore, tmp_path: Path) -> None:
@@ -199,26 +254,32 @@ def test_the_outline_names_the_sections(store: SqlStore, tmp_path: Path) -> None
     assert reader.metadata.get("/CreationDate") == "D:20260131150500+00'00'"
 
 
-def test_a_band_is_broken_where_data_is_missing() -> None:
-    class Recorder:
-        """Counts the paths that are drawn."""
+class Recorder:
+    """A canvas that notes what is drawn on it, and the corners of each path."""
 
-        def __init__(self) -> None:
-            self.paths: list[list[tuple[float, float]]] = []
+    def __init__(self) -> None:
+        self.paths: list[list[tuple[float, float]]] = []
+        self.calls: list[tuple[object, ...]] = []
 
-        def __getattr__(self, name: str) -> object:
-            return lambda *_, **__: self
-
-        def beginPath(self) -> Recorder:  # noqa: N802 (reportlab's name)
-            self.paths.append([])
+    def __getattr__(self, name: str) -> object:
+        def call(*arguments: object, **options: object) -> Recorder:
+            self.calls.append((name, *(a for a in arguments if a is not self), *sorted(options.items())))
             return self
 
-        def moveTo(self, x: float, y: float) -> None:  # noqa: N802
-            self.paths[-1].append((x, y))
+        return call
 
-        def lineTo(self, x: float, y: float) -> None:  # noqa: N802
-            self.paths[-1].append((x, y))
+    def beginPath(self) -> Recorder:  # noqa: N802 (reportlab's name)
+        self.paths.append([])
+        return self
 
+    def moveTo(self, x: float, y: float) -> None:  # noqa: N802
+        self.paths[-1].append((x, y))
+
+    def lineTo(self, x: float, y: float) -> None:  # noqa: N802
+        self.paths[-1].append((x, y))
+
+
+def test_a_band_is_broken_where_data_is_missing() -> None:
     ts = np.array([t for t in range(0, 60_000_000, 200_000) if not 20e6 <= t < 30e6], np.int64)
     binner = Binner(Axis(0, 60_000_000, 10_000_000), 5)
     binner.add(Block(ts, np.full((len(ts), 4), 0.5)))

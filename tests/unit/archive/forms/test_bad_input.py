@@ -13,6 +13,7 @@ from support.history import at, event, noisy
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.archive.forms import import_dir, lines
+from lumen_workers.archive.forms.effects import COLUMNS
 from lumen_workers.archive.forms.names import EFFECTS, HISTORY, METRICS, QUOTES, RISKS
 from lumen_workers.archive.forms.outcome import ImportReport
 from lumen_workers.domain.clock import VirtualClock
@@ -178,6 +179,9 @@ def test_a_missing_header_is_refused_before_anything_is_written(store: SqlStore,
         FULL.replace("d_risk,", ""),
         FULL.replace(",pre_phase", ""),
         FULL + ",d_risk",
+        FULL + ",lo_risk,hi_risk",
+        FULL + "," + ",".join(COLUMNS[COLUMNS.index("lo_phase") :]),
+        ",".join(COLUMNS[:-1]),
     ],
 )
 def test_another_effects_header_is_refused_before_anything_is_written(
@@ -382,6 +386,76 @@ def test_bad_effects_are_counted_by_reason_and_kept_aside(store: SqlStore, folde
         "unknown event": 1,
     }
     assert len(aside(report)) == 10
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({}, None),
+        ({"lo_risk": "-0.02", "hi_risk": "0.002"}, "verdict_risk"),
+        ({"verdict_risk": "worsened"}, "verdict_risk"),
+        ({"verdict_risk": "no_change_detectable"}, "verdict_risk"),
+        ({"verdict_risk": "insufficient"}, "verdict_risk"),
+        ({"verdict_risk": "splendid"}, "verdict_risk"),
+        ({"lo_risk": "", "hi_risk": ""}, "verdict_risk"),
+        ({"hi_risk": ""}, "range lo_risk"),
+        ({"lo_risk": "0.5"}, "range lo_risk"),
+        ({"hi_risk": "nan"}, "nan hi_risk"),
+        ({"p_risk": "1.5"}, "range p_risk"),
+        ({"phi_risk": "-2"}, "range phi_risk"),
+        ({"se_risk": "-0.1"}, "range se_risk"),
+    ],
+)
+def test_a_verdict_that_its_interval_does_not_bear_is_refused(
+    store: SqlStore, folder: Path, cells: dict[str, str], reason: str | None
+) -> None:
+    judged = {
+        "lo_risk": "-0.02",
+        "hi_risk": "-0.002",
+        "level_risk": "0.95",
+        "p_risk": "0.01",
+        "verdict_risk": "improved",
+    }
+    row = {
+        "rule_ts": EVENT["ts"],
+        "actor": "Sena",
+        "rule": "risk_max",
+        "old": 0.35,
+        "new": 0.33,
+        "status": "computed",
+        "pre_s": 30,
+        "post_s": 30,
+        "gap_s": 1,
+        "min_samples": 50,
+        "n_pre": 145,
+        "n_post": 145,
+        "raw_d_risk": -0.011,
+        "computed_at": EVENT["ts"],
+        "opts_iqr": 0,
+        "opts_ema": 0,
+        "ema_alpha": 0.2,
+        "iqr_k": 1.5,
+        **judged,
+        **cells,
+    }
+    json_lines(folder, HISTORY, EVENT)
+    effects_file(folder, ",".join(COLUMNS), ",".join(str(row.get(column, "")) for column in COLUMNS))
+
+    report = take(store, folder)
+
+    assert report.files[1].refused == ({} if reason is None else {reason: 1})
+    if reason is None:
+        ((_, effect),) = store.effects.rows("main")
+        risk, phase = effect.signals["risk_band"], effect.signals["phase_diff"]
+        assert (risk.lo, risk.hi, risk.level, risk.p, risk.verdict, risk.se) == (
+            -0.02,
+            -0.002,
+            0.95,
+            0.01,
+            "improved",
+            None,
+        )
+        assert (phase.lo, phase.verdict) == (None, None)
 
 
 def test_an_effects_row_of_the_source_without_values_is_insufficient(store: SqlStore, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -16,18 +17,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.day import made
 from support.history import at, event, noisy
+from support.judged import judged
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.archive.forms import export_loop, import_dir
+from lumen_workers.archive.forms.effects import COLUMNS
 from lumen_workers.archive.forms.journal import read_journal_line
 from lumen_workers.archive.forms.names import EFFECTS, FORMS, HISTORY, METRICS, QUOTES, RISKS
-from lumen_workers.domain.clock import VirtualClock, iso
+from lumen_workers.domain.clock import VirtualClock, iso, to_us
 from lumen_workers.domain.errors import EnvironmentFault, NotFound
 from lumen_workers.domain.journal import FILES, GATEWAY
 from lumen_workers.domain.records import EffectOptions
-from lumen_workers.domain.signals import Block
-from lumen_workers.effects.tracker import SETTLE, compute_due
+from lumen_workers.domain.signals import SIGNALS, Block
+from lumen_workers.effects.tracker import SETTLE, compute_due, effect_id
 from lumen_workers.findings.speaker import speak
 from lumen_workers.findings.thresholds import Thresholds
 
@@ -49,10 +53,17 @@ def other() -> Iterator[SqlStore]:
     opened.close()
 
 
+def wavering(end_s: float) -> Block:
+    """Noise about levels that change at each event of ``fill``, to and fro: what is found there can be told."""
+    block = noisy(0, end_s)
+    high = (block.ts - to_us(at(60))) // 100_000_000 % 2 == 0
+    return Block(block.ts, (0.3 * block.values + np.where(high, 0.5, 0.2)[:, None]).round(6))
+
+
 def fill(store: SqlStore, loop: str = "main") -> None:
     """Samples, six events (one rolled back, one not applied, odd texts), effects with and without filters, findings."""
     store.loops.register(loop, 5, "mock")
-    store.samples.add(loop, noisy(0, 700))
+    store.samples.add(loop, wavering(700))
     notes = ["", '쉼표, 따옴표 " 와 줄\n바꿈', "café → naïve", "a\rb", "  spaces  ", "\u2028 \x85"]
     events = [
         event(60 + 100 * index, event_id=f"{loop}-{index}", loop=loop, new=0.33 - index / 100, note=note, actor=actor)
@@ -86,6 +97,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_round_trip_loses_nothing(store: SqlStore, other: SqlStore, tmp_path: Path) -> None:
     fill(store)
+    first, ranked = store.rules.events("main")[0], EffectOptions(pre_s=25.0)
+    numbers = {name: judged(name, 0.01, placebo_p=1 / 21) for name in SIGNALS}
+    store.effects.add([replace(made(first, options=ranked), effect_id=effect_id("main-0", ranked), signals=numbers)])
     rows = export_loop(store, "main", tmp_path / "first")
 
     report = import_dir(other, tmp_path / "first", "main", quarantine=tmp_path / "quarantine")
@@ -93,7 +107,7 @@ def test_the_round_trip_loses_nothing(store: SqlStore, other: SqlStore, tmp_path
 
     assert rows == {
         METRICS: 3500,
-        EFFECTS: 18,
+        EFFECTS: 19,
         HISTORY: 7,
         QUOTES: rows[QUOTES],
         RISKS: rows[RISKS],
@@ -106,6 +120,47 @@ def test_the_round_trip_loses_nothing(store: SqlStore, other: SqlStore, tmp_path
     assert (report.refused, report.quarantine, report.created, report.rate_hz) == (0, None, True, 5)
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert told(store) == told(other)
+    assert [effect.signals for _, effect in other.effects.rows("main")] == [
+        effect.signals for _, effect in store.effects.rows("main")
+    ]
+    found = [signal for _, effect in other.effects.rows("main") for signal in effect.signals.values()]
+    assert {signal.verdict for signal in found} >= {"improved", "worsened", "insufficient"}
+    assert {signal.placebo_p for signal in found} == {None, 1 / 21}
+
+
+def test_a_file_from_before_there_were_intervals_is_read_and_makes_no_finding(
+    store: SqlStore, other: SqlStore, tmp_path: Path
+) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path)
+    first = COLUMNS.index("lo_phase")
+    with (tmp_path / EFFECTS).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    with (tmp_path / EFFECTS).open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(row[:first] for row in rows)
+    for name in (QUOTES, RISKS):
+        (tmp_path / name).unlink()
+
+    report = import_dir(other, tmp_path, "main", quarantine=tmp_path / "quarantine")
+    spoken = speak(other, "main", LOW, "en")
+
+    assert report.refused == 0
+    signals = [signal for _, effect in other.effects.rows("main") for signal in effect.signals.values()]
+    assert {(signal.verdict, signal.lo, signal.p) for signal in signals} == {(None, None, None)}
+    assert any(signal.delta for signal in signals)
+    assert (spoken.effects, spoken.quotes, spoken.risks) == (12, (), ())
+
+
+def test_imported_intervals_are_spoken_about_like_measured_ones(
+    store: SqlStore, other: SqlStore, tmp_path: Path
+) -> None:
+    fill(store)
+    export_loop(store, "main", tmp_path)
+    for name in (QUOTES, RISKS):
+        (tmp_path / name).unlink()
+    import_dir(other, tmp_path, "main", quarantine=tmp_path / "quarantine")
+
+    assert [q.quote for q in speak(other, "main", LOW, "ko").quotes] == [q.quote for q in store.findings.quotes("main")]
 
 
 def test_an_imported_history_is_not_computed_or_spoken_about_again(
@@ -222,6 +277,15 @@ def test_the_spec_keys_come_first(store: SqlStore, tmp_path: Path) -> None:
         .startswith(
             "rule_ts,actor,rule,old,new,pre_s,post_s,pre_phase,post_phase,d_phase,pre_entropy,post_entropy,d_entropy,"
             "pre_creative,post_creative,d_creative,pre_risk,post_risk,d_risk,opts_iqr,opts_ema,ema_alpha,iqr_k,event_id,"
+        )
+    )
+    header = (tmp_path / EFFECTS).read_text().splitlines()[0]
+    assert header.endswith(
+        ",raw_d_risk,"
+        + ",".join(
+            f"{part}_{signal}"
+            for signal in ("phase", "entropy", "creative", "risk")
+            for part in ("lo", "hi", "level", "se", "phi", "n_eff", "mde", "p", "placebo_p", "verdict")
         )
     )
     quote = json.loads((tmp_path / QUOTES).read_text().splitlines()[0])

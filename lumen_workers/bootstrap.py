@@ -33,6 +33,8 @@ from lumen_workers.pipelines.verdicts import judge
 
 PACKAGE = Path(__file__).resolve().parent
 
+_ANSWERS = ("token_expired", "build", "external_api", "network")
+
 
 def check(settings: Settings) -> None:
     """Every loop's source and actuator options, without opening anything. Raises ConfigError."""
@@ -85,7 +87,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
 
     @functools.cache
     def rules() -> Rules:
-        return Rules(store, settings.loops, actuators(settings))
+        return Rules(store, settings.loops, actuators(settings), refused=refused(settings), by=holder)
 
     @functools.cache
     def lane() -> SamplerLane:
@@ -182,6 +184,20 @@ def pins_of(settings: Settings) -> Mapping[str, str]:
 def actuators(settings: Settings) -> Callable[[LoopSpec], Actuator]:
     """Makes a loop's actuator."""
     return functools.partial(make_actuator, home=settings.home)
+
+
+def refused(settings: Settings) -> Callable[[Exception], bool]:
+    """Tells an error of a loop that answered no: its class is not one that passes by itself.
+
+    What this machine lacks (a full disk, a library) is nobody's answer, nor is what nobody foresaw.
+    """
+    table = policies(settings)
+
+    def answered_no(error: Exception) -> bool:
+        found = judge(error).error_class
+        return found in _ANSWERS and not table[found].transient
+
+    return answered_no
 
 
 def thresholds(settings: Settings) -> Thresholds:

@@ -306,6 +306,7 @@ def _loops(file: LoopsFile) -> dict[str, LoopSpec]:
             rules={rule: RuleSpec(name=rule, **bounds.model_dump()) for rule, bounds in loop.rules.items()},
             actuator=loop.actuator,
             actuator_options=loop.actuator_options,
+            ack_within_s=loop.ack_within_s,
         )
         for name, loop in file.loops.items()
     }

@@ -5,7 +5,7 @@ from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchSto
 from lumen_workers.domain.ports.evidence import Remote, Signer
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
 from lumen_workers.domain.ports.journal import JournalStore
-from lumen_workers.domain.ports.loop import Actuator, Source
+from lumen_workers.domain.ports.loop import Ack, Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.ports.store import (
@@ -22,6 +22,7 @@ from lumen_workers.domain.ports.store import (
 )
 
 __all__ = [
+    "Ack",
     "Actuator",
     "AuditStore",
     "Channel",

@@ -33,7 +33,7 @@ from lumen_workers.pipelines.verdicts import judge
 
 PACKAGE = Path(__file__).resolve().parent
 
-_ANSWERS = ("token_expired", "build", "external_api", "network")
+_ANSWERS = ("token_expired", "build")
 
 
 def check(settings: Settings) -> None:
@@ -87,7 +87,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
 
     @functools.cache
     def rules() -> Rules:
-        return Rules(store, settings.loops, actuators(settings), refused=refused(settings), by=holder)
+        return Rules(store, settings.loops, actuators(settings), refused=refused, by=holder)
 
     @functools.cache
     def lane() -> SamplerLane:
@@ -183,21 +183,19 @@ def pins_of(settings: Settings) -> Mapping[str, str]:
 
 def actuators(settings: Settings) -> Callable[[LoopSpec], Actuator]:
     """Makes a loop's actuator."""
-    return functools.partial(make_actuator, home=settings.home)
+    secret = settings.env.rules_secret
+    return functools.partial(
+        make_actuator, home=settings.home, secret=None if secret is None else secret.get_secret_value()
+    )
 
 
-def refused(settings: Settings) -> Callable[[Exception], bool]:
-    """Tells an error of a loop that answered no: its class is not one that passes by itself.
+def refused(error: Exception) -> bool:
+    """Whether an actuator's error is a loop's no, which no second try will mend.
 
-    What this machine lacks (a full disk, a library) is nobody's answer, nor is what nobody foresaw.
+    What passes by itself is tried again. What this machine lacks (a full disk, a library) is nobody's answer, nor is
+    what nobody foresaw.
     """
-    table = policies(settings)
-
-    def answered_no(error: Exception) -> bool:
-        found = judge(error).error_class
-        return found in _ANSWERS and not table[found].transient
-
-    return answered_no
+    return judge(error).error_class in _ANSWERS
 
 
 def thresholds(settings: Settings) -> Thresholds:

@@ -71,6 +71,7 @@ class Environment(BaseSettings):
     pushgateway_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("pushgateway_url", "PUSHGATEWAY_URL", "LUMEN_PUSHGATEWAY_URL")
     )
+    rules_secret: SecretStr | None = Field(None, min_length=16)
     lease_s: float = Field(10.0, ge=2, le=600)
     alert_url: SecretStr | None = None
     alert_secret: SecretStr | None = None

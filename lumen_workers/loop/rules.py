@@ -254,9 +254,14 @@ class Rules:
         They count as applied when the loop says so, if that lies between the change and now by the store's clock; else
         now, when we learn of it.
         """
+        if ack.event_id is not None and ack.event_id != event.event_id:
+            older = next((known for known in pending if known.event_id == ack.event_id), None)
+            if older is None:
+                return 0  # of a change that the loop has had for long
+            event = older
         now, said = self._store.now(), ack.applied_at
         count = 0
-        for each in (*(older for older in pending if older.seq < event.seq), event):
+        for each in (*(known for known in pending if known.seq < event.seq), event):
             at = said if said is not None and each.ts <= said <= now else now
             count += self._store.rules.applied(each.event_id, at, actuator, by=self._by)
         return count
@@ -276,10 +281,10 @@ class Rules:
         ack: Ack | None = None
         with suppress(Exception):  # a loop that cannot be asked has not answered
             ack = actuator.acknowledged(spec.name, pending[-1])
-        if ack is not None:
-            return self._note(pending[-1], ack, actuator.name, pending)
+        count = 0 if ack is None else self._note(pending[-1], ack, actuator.name, pending)
+        # One that has been acknowledged just now does not fail.
         self._fail(spec, late, f"no acknowledgement within {limit.total_seconds():g} s")
-        return 0
+        return count
 
     def _values(self, loop: str) -> dict[str, float]:
         return {name: value.value for name, value in self.get(loop).items()}

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from lumen_workers.domain.clock import iso
+from lumen_workers.adapters.actuators.document import document
 from lumen_workers.domain.errors import EnvironmentFault
 from lumen_workers.domain.ports import Ack
 from lumen_workers.domain.records import RuleEvent
@@ -37,8 +37,7 @@ class FileActuator:
 
         Raises EnvironmentFault when the machine does not let us; the file before stands then.
         """
-        content = {"loop": loop, "rules": dict(sorted(rules.items())), "event_id": event.event_id, "ts": iso(event.ts)}
-        data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        data = (json.dumps(document(loop, rules, event), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

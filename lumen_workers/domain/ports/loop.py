@@ -32,9 +32,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ack(Record):
-    """The loop has the rules. ``applied_at``: since when, by its own word; None: it did not say."""
+    """The loop has the rules. ``applied_at``: since when, by its own word; None: it did not say.
+
+    ``event_id``: up to which event, where that may be an older one than the one it was told; None: that one.
+    """
 
     applied_at: datetime | None = None
+    event_id: str | None = None
 
 
 class Actuator(Protocol):

@@ -102,7 +102,13 @@ def test_a_period_begins_begins_anew_and_ends_once(store: SqlStore) -> None:
     (now,) = store.experiments.periods("xp-1")
     assert (now.began, now.restarts) == (T + timedelta(seconds=60), 1)
     means = {"risk_band": 0.25}
-    close: dict[str, Any] = {"at": T + timedelta(seconds=180), "n": 500, "means": means, "reward": None, "log": {"n": 500}}
+    close: dict[str, Any] = {
+        "at": T + timedelta(seconds=180),
+        "n": 500,
+        "means": means,
+        "reward": None,
+        "log": {"n": 500},
+    }
     assert not store.experiments.close(first, **close)  # it has begun anew since
     assert store.experiments.close(now, **close)
     assert not store.experiments.close(now, **close)

@@ -34,6 +34,8 @@ from lumen_workers.pipelines.verdicts import judge
 
 PACKAGE = Path(__file__).resolve().parent
 
+_ANSWERS = ("token_expired", "build")
+
 
 def check(settings: Settings) -> None:
     """Every loop's source and actuator options, without opening anything. Raises ConfigError."""
@@ -86,7 +88,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
 
     @functools.cache
     def rules() -> Rules:
-        return Rules(store, settings.loops, actuators(settings))
+        return Rules(store, settings.loops, actuators(settings), refused=refused, by=holder)
 
     @functools.cache
     def lane() -> SamplerLane:
@@ -183,7 +185,19 @@ def pins_of(settings: Settings) -> Mapping[str, str]:
 
 def actuators(settings: Settings) -> Callable[[LoopSpec], Actuator]:
     """Makes a loop's actuator."""
-    return functools.partial(make_actuator, home=settings.home)
+    secret = settings.env.rules_secret
+    return functools.partial(
+        make_actuator, home=settings.home, secret=None if secret is None else secret.get_secret_value()
+    )
+
+
+def refused(error: Exception) -> bool:
+    """Whether an actuator's error is a loop's no, which no second try will mend.
+
+    What passes by itself is tried again. What this machine lacks (a full disk, a library) is nobody's answer, nor is
+    what nobody foresaw.
+    """
+    return judge(error).error_class in _ANSWERS
 
 
 def thresholds(settings: Settings) -> Thresholds:

@@ -34,9 +34,12 @@ def list_(
             echo_json([row(event) for event in events])
             return
         table(
-            ("event", "loop", "when", "actor", "rule", "old", "new", "applied", "note"),
+            ("event", "loop", "when", "actor", "rule", "old", "new", "state", "since", "note"),
             (
-                (e.event_id, e.loop, e.ts, e.actor, e.rule, f"{e.old:g}", f"{e.new:g}", e.applied_at, e.note)
+                (
+                    *(e.event_id, e.loop, e.ts, e.actor, e.rule, f"{e.old:g}", f"{e.new:g}", e.state.value),
+                    *(e.applied_at or e.failed_at, e.note if e.why is None else f"{e.why}; {e.note}".rstrip("; ")),
+                )
                 for e in events
             ),
             "No rule has been changed yet; `lumen rules set` changes one.",
@@ -121,7 +124,10 @@ def row(event: RuleEvent) -> dict[str, Any]:
         "event_id": event.event_id,
         "loop": event.loop,
         "ts": iso(event.ts),
+        "state": event.state.value,
         "applied_at": iso(event.applied_at) if event.applied_at else None,
+        "failed_at": iso(event.failed_at) if event.failed_at else None,
+        "why": event.why,
         "actor": event.actor,
         "rule": event.rule,
         "old": event.old,
@@ -129,6 +135,7 @@ def row(event: RuleEvent) -> dict[str, Any]:
         "note": event.note,
         "automatic": event.automatic,
         "undoes": event.undoes,
+        "repair": event.repair,
     }
 
 
@@ -146,4 +153,5 @@ def _tell(events: list[RuleEvent], as_json: bool) -> None:
         return
     for event in events:
         change = f"{event.old:g} → {event.new:g} ({signed(event.new - event.old)})"
-        typer.echo(f"{event.event_id}  {event.loop}  {event.rule}: {change}, applied {text(event.applied_at)}")
+        state = f"applied {text(event.applied_at)}" if event.applied_at else f"{event.state.value}: the loop is told"
+        typer.echo(f"{event.event_id}  {event.loop}  {event.rule}: {change}, {state}")

@@ -104,6 +104,7 @@ class LoopFile(Strict):
     region: RegionName | None = None
     actuator: str = "none"
     actuator_options: dict[str, Any] = {}
+    ack_within_s: Annotated[Number, Field(ge=1, le=86_400)] | None = None
     rules: dict[LoopName, RuleFile] = {}
 
 

@@ -42,6 +42,14 @@ def _read(path: Path, where: str) -> bytes:
     return data
 
 
+def variable(name: str, where: str) -> str:
+    """What the environment variable holds that a file names. Raises ConfigError, which does not repeat it."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise ConfigError(f"{where}: {name} is not set in the environment of this process")
+    return check_secret(value, where)
+
+
 def check_secret(value: str, where: str) -> str:
     """``value`` if it can be sent: printable ASCII, not empty. Raises ConfigError, which does not repeat it."""
     if not value or not value.isascii() or not value.isprintable():

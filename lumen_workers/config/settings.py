@@ -74,6 +74,7 @@ class Environment(BaseSettings):
     pushgateway_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("pushgateway_url", "PUSHGATEWAY_URL", "LUMEN_PUSHGATEWAY_URL")
     )
+    rules_secret: SecretStr | None = Field(None, min_length=16)
     lease_s: float = Field(10.0, ge=2, le=600)
     alert_url: SecretStr | None = None
     alert_secret: SecretStr | None = None
@@ -315,6 +316,7 @@ def _loops(file: LoopsFile) -> dict[str, LoopSpec]:
             rules={rule: RuleSpec(name=rule, **bounds.model_dump()) for rule, bounds in loop.rules.items()},
             actuator=loop.actuator,
             actuator_options=loop.actuator_options,
+            ack_within_s=loop.ack_within_s,
         )
         for name, loop in file.loops.items()
     }

@@ -44,7 +44,11 @@ class RuleSpec(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class LoopSpec(Record):
-    """A declared loop. ``source`` and ``actuator`` are ``kind[:argument]``; ``region`` is its home, None for any."""
+    """A declared loop. ``source`` and ``actuator`` are ``kind[:argument]``; ``region`` is its home, None for any.
+
+    ``ack_within_s``: a change that the loop has not acknowledged so long after it was recorded has failed; None: the
+    actuator's default (see ``loop.deadline``).
+    """
 
     name: str
     rate_hz: int
@@ -54,6 +58,7 @@ class LoopSpec(Record):
     rules: Mapping[str, RuleSpec] = field(default_factory=dict)
     actuator: str = "none"
     actuator_options: Mapping[str, Any] = field(default_factory=dict)
+    ack_within_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +71,22 @@ class RuleValue(Record):
     since: datetime | None = None
 
 
+class EventState(StrEnum):
+    """Whether the loop has a change: not yet, since ``applied_at``, or not at all."""
+
+    PENDING = "pending"
+    APPLIED = "applied"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuleEvent(Record):
     """One change of one rule. ``old`` is what the store held; ``applied_at`` is when the loop had it (None: not yet).
 
     ``seq`` is the loop's ledger number, rising in commit order: a watermark on it is a stable prefix of the ledger.
-    ``undoes`` names the event that a rollback compensates.
+    ``undoes`` names the event that a rollback compensates. ``failed_at`` and ``why``: the loop did not take the change,
+    so it was taken back; never together with ``applied_at``. ``repair``: it takes back such a change, and no effect is
+    computed of it.
     """
 
     event_id: str
@@ -86,6 +101,21 @@ class RuleEvent(Record):
     automatic: bool = False
     undoes: str | None = None
     applied_at: datetime | None = None
+    failed_at: datetime | None = None
+    why: str | None = None
+    repair: bool = False
+
+    @property
+    def state(self) -> EventState:
+        """What has become of it."""
+        if self.applied_at is not None:
+            return EventState.APPLIED
+        return EventState.PENDING if self.failed_at is None else EventState.FAILED
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still open if the loop will have it."""
+        return self.state is EventState.PENDING
 
 
 class EffectStatus(StrEnum):

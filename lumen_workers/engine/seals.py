@@ -92,6 +92,7 @@ def _rows(ctx: Context, seal: Seal, watermark: Mapping[str, int]) -> dict[str, t
             store.samples.count(loop, to_us(start), to_us(end), upto=upto),
             len(events),
             sum(event.applied_at is not None for event in events),
+            sum(event.failed_at is not None for event in events),
             len(store.effects.rows(loop, start=start, end=end, upto=upto)),
             len(store.findings.quotes(loop, start=start, end=end, upto=upto)),
             len(store.findings.risks(loop, start=start, end=end, upto=upto)),

@@ -43,6 +43,8 @@ class Machine:
         if spec is None:
             return self._hold(f"rule {self.experiment.rule} of loop {self.loop.name} is not declared any more")
         periods = self.store.experiments.periods(self.experiment.experiment_id)
+        if periods and (why := self._refused(periods[-1])):
+            return self._end(ExperimentState.ABORTED, why, self.experiment.original)
         if periods and (why := self._disturbed(periods[-1])):
             return self._end(ExperimentState.ABORTED, why, None)
         now = self.store.now()
@@ -175,6 +177,15 @@ class Machine:
             except NotApplied as error:
                 return f"{state.value}: {reason}; {error}"
         return f"{state.value}: {reason}"
+
+    def _refused(self, period: Period) -> str | None:
+        """Why the loop has not taken the period's value, and never will: that change has failed."""
+        if period.began is not None or period.event_id is None:
+            return None
+        event = self.store.rules.get(period.event_id)
+        if event.failed_at is None:
+            return None
+        return f"the loop did not take {event.rule} = {event.new:g}: {event.why}"
 
     def _disturbed(self, period: Period) -> str | None:
         """Why the rule's value is not the experiment's: somebody else has set it."""

@@ -62,15 +62,16 @@ class Drive:
 
 
 def drive(options: PlantOptions, events: Sequence[RuleEvent], before: Mapping[str, float] | None = None) -> Drive:
-    """The drive of ``events`` (any order; those not applied yet push nothing).
+    """The drive of ``events`` (any order). Those not applied push nothing, nor does what takes such a one back.
 
     ``before``: rule → how far it had moved from its initial value before the first of ``events``; 0 when not named.
     """
     level = np.array([options.base[signal] for signal in SIGNALS])
     for rule, moved in (before or {}).items():
         level = level + moved * _gain(options, rule)
+    reached = ((e, e.applied_at) for e in events if e.applied_at is not None and not e.repair)
     steps = sorted(
-        ((to_us(e.applied_at), (e.new - e.old) * _gain(options, e.rule)) for e in events if e.applied_at is not None),
+        ((to_us(applied_at), (e.new - e.old) * _gain(options, e.rule)) for e, applied_at in reached),
         key=lambda step: step[0],
     )
     at = np.array([at for at, _ in steps], np.int64)

@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from lumen_workers.domain.clock import iso
+from lumen_workers.adapters.actuators.document import document
 from lumen_workers.domain.errors import EnvironmentFault
+from lumen_workers.domain.ports import Ack
 from lumen_workers.domain.records import RuleEvent
 
 _HINT = {
@@ -31,13 +32,12 @@ class FileActuator:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> Ack:
         """Replace the file; returns when it is on disk. The same call writes the same bytes.
 
         Raises EnvironmentFault when the machine does not let us; the file before stands then.
         """
-        content = {"loop": loop, "rules": dict(sorted(rules.items())), "event_id": event.event_id, "ts": iso(event.ts)}
-        data = (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        data = (json.dumps(document(loop, rules, event), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +52,10 @@ class FileActuator:
         except OSError as err:
             hint = _HINT.get(err.errno or 0, err.strerror or str(err))
             raise EnvironmentFault(f"cannot write the rules of loop {loop} to {self.path}: {hint}") from err
+        return Ack()
+
+    def acknowledged(self, loop: str, event: RuleEvent) -> None:
+        """A file that could not be written says nothing."""
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lumen_workers.domain.ports import Ack
 from lumen_workers.domain.records import RuleEvent
 
 
@@ -12,5 +13,10 @@ class NoneActuator:
 
     name: str = "none"
 
-    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> Ack:  # noqa: ARG002
         """Nothing to do."""
+        return Ack()
+
+    def acknowledged(self, loop: str, event: RuleEvent) -> Ack:  # noqa: ARG002
+        """It has."""
+        return Ack()

@@ -8,8 +8,8 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from lumen_workers.adapters.channels.deadline import Deadline
 from lumen_workers.adapters.channels.text import one_line
+from lumen_workers.adapters.deadline import Deadline
 from lumen_workers.domain.errors import ConfigError, InDoubt, NetworkError, TokenExpired
 from lumen_workers.domain.recipients import MailServer
 

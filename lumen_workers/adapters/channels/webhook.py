@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 
 from lumen_workers.adapters.channels.text import dump, payload
+from lumen_workers.adapters.signing import signature
 from lumen_workers.domain.errors import NotFound
 from lumen_workers.domain.notices import Telling
 from lumen_workers.domain.recipients import WebhookTarget
@@ -37,7 +36,7 @@ class WebhookChannel:
         Raises NotFound for an unknown recipient, InDoubt where the whole request left and no answer came (or a gateway
         gave up on one, 504), Answered for any other answer, httpx's errors where the request did not leave.
         """
-        from lumen_workers.adapters.channels.post import post  # httpx takes a while to import
+        from lumen_workers.adapters.post import post  # httpx takes a while to import
 
         target = self._targets.get(recipient)
         if target is None:
@@ -59,11 +58,6 @@ def slack_text(telling: Telling) -> str:
     lines = [f"*{telling.title}*", telling.text, f"_{telling.severity} · {telling.message_id}_"]
     text = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return dump({"text": text})
-
-
-def signature(body: bytes, secret: str) -> str:
-    """HMAC-SHA256 over the body as it is sent, lower-case hex."""
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def _headers(target: WebhookTarget, telling: Telling, body: bytes) -> dict[str, str]:

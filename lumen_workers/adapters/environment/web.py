@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import httpx
 
-from lumen_workers.adapters.channels.deadline import Deadline
+from lumen_workers.adapters.deadline import Deadline
 from lumen_workers.domain.clock import parse_ts
 from lumen_workers.domain.environment import INPUTS, Observed, Surrounding
 from lumen_workers.domain.errors import UsageError

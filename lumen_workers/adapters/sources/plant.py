@@ -65,7 +65,7 @@ class PlantSource(PolledSource):
         rules = self._store.rules
         current = rules.current(self._spec.name)
         seen = {rule: value.event_id for rule, value in current.items()}
-        waiting = any(event.applied_at is None for event in self._open_events.values())
+        waiting = any(event.pending for event in self._open_events.values())
         if seen == self._seen and not waiting:
             return
         now = self._store.now()
@@ -82,7 +82,9 @@ class PlantSource(PolledSource):
         moved = {rule: value - initial[rule] for rule, value in before.items() if rule in initial}
         self._drive = drive(self._options, events, moved)
         self._open_events = {
-            event.event_id: event for event in events if event.applied_at is None or event.applied_at > now - tail
+            event.event_id: event
+            for event in events
+            if event.pending or (event.applied_at is not None and event.applied_at > now - tail)
         }
         self._seen = seen
 

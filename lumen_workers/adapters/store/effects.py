@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from lumen_workers.adapters.store import history, ledger
 from lumen_workers.adapters.store.engine import Database
-from lumen_workers.adapters.store.rows import effect_of, effect_values, event_columns, event_of, events_joined, within
+from lumen_workers.adapters.store.rows import (
+    effect_of,
+    effect_values,
+    event_columns,
+    event_of,
+    events_joined,
+    repairs,
+    with_failures,
+    within,
+)
 from lumen_workers.adapters.store.schema import effect_marks, effects, rule_applied, rule_events
 from lumen_workers.domain.errors import NotFound
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent
@@ -120,16 +129,21 @@ def open_effects(connection: sa.Connection, loop: str) -> sa.Select[Any]:
 def _without_effect(
     connection: sa.Connection, loop: str, options_key: str, *wanted: sa.ColumnElement[Any]
 ) -> sa.Select[Any]:
-    """Applied events above the search's floor without an effect for the options, in the order they were applied."""
+    """Applied events above the search's floor without an effect for the options, in the order they were applied.
+
+    One that takes a failed change back has none: the loop may never have had what it takes back.
+    """
+    applied = rule_applied.join(rule_events, rule_events.c.event_id == rule_applied.c.event_id)
     mine = (effects.c.event_id == rule_applied.c.event_id) & (effects.c.options_key == options_key)
     return (
         sa.select(*wanted)
-        .select_from(rule_applied.join(rule_events, rule_events.c.event_id == rule_applied.c.event_id))
+        .select_from(with_failures(applied))
         .outerjoin(effects, mine)
         .where(
             rule_applied.c.loop == loop,
             rule_applied.c.seq > ledger.floor(connection, loop, _search(options_key)),
             effects.c.effect_id.is_(None),
+            repairs.c.event_id.is_(None),
         )
         .order_by(rule_applied.c.seq)
     )

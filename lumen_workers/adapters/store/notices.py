@@ -40,26 +40,7 @@ class SqlNotices:
             if connection.execute(_standing(key)).first() is not None:
                 return False
         with self._database.write() as connection:
-            alarm = Alarm(
-                key=key,
-                kind=kind,
-                severity=severity,
-                ts=self._database.now(connection),
-                detail=detail,
-                facts=dict(facts or {}),
-                trace_id=trace_id,
-            )
-            again = {name: value for name, value in plain(alarm).items() if name not in ("key", "occurrence")}
-            statement = self._database.insert(alarms).values(plain(alarm))
-            statement = statement.on_conflict_do_update(
-                index_elements=[alarms.c.key],
-                set_={name: statement.excluded[name] for name in again} | {"occurrence": alarms.c.occurrence + 1},
-                where=alarms.c.resolved_at.is_not(None),
-            )
-            if connection.execute(statement.returning(alarms.c.key)).first() is None:
-                return False
-            count(self._database, connection, [("lumen_alarms_total", {"kind": kind, "severity": severity.value})])
-            return True
+            return stand(self._database, connection, key, kind, severity, detail, facts=facts, trace_id=trace_id)
 
     def resolve(self, key: str, by: str) -> bool:
         """It is over. False: it does not stand."""
@@ -67,12 +48,7 @@ class SqlNotices:
             if connection.execute(_standing(key)).first() is None:
                 return False
         with self._database.write() as connection:
-            values = {"resolved_at": self._database.now(connection), "resolved_by": by}
-            where = (alarms.c.key == key) & alarms.c.resolved_at.is_(None)
-            if not connection.execute(sa.update(alarms).where(where).values(values)).rowcount:
-                return False
-            record(self._database, connection, by, "alarm resolved", subject=key)
-            return True
+            return end(self._database, connection, key, by)
 
     def alarms(self, *, standing: bool = False, limit: int | None = None) -> list[Alarm]:
         """Alarms, oldest first; ``standing``: only those that are not resolved; ``limit``: only so many, the newest."""
@@ -177,6 +153,50 @@ class SqlNotices:
         with self._database.write() as connection:
             values = {"state": LetterState.KEPT.value, "handled_by": None, "handled_at": None}
             connection.execute(sa.update(letters).where(mine).values(values))
+
+
+def stand(
+    database: Database,
+    connection: sa.Connection,
+    key: str,
+    kind: str,
+    severity: AlarmSeverity,
+    detail: str,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    trace_id: str | None = None,
+) -> bool:
+    """Raise an alarm inside a transaction, for what must be told of it. False: it stands already."""
+    alarm = Alarm(
+        key=key,
+        kind=kind,
+        severity=severity,
+        ts=database.now(connection),
+        detail=detail,
+        facts=dict(facts or {}),
+        trace_id=trace_id,
+    )
+    again = {name: value for name, value in plain(alarm).items() if name not in ("key", "occurrence")}
+    statement = database.insert(alarms).values(plain(alarm))
+    statement = statement.on_conflict_do_update(
+        index_elements=[alarms.c.key],
+        set_={name: statement.excluded[name] for name in again} | {"occurrence": alarms.c.occurrence + 1},
+        where=alarms.c.resolved_at.is_not(None),
+    )
+    if connection.execute(statement.returning(alarms.c.key)).first() is None:
+        return False
+    count(database, connection, [("lumen_alarms_total", {"kind": kind, "severity": severity.value})])
+    return True
+
+
+def end(database: Database, connection: sa.Connection, key: str, by: str) -> bool:
+    """Resolve an alarm inside a transaction. False: it does not stand."""
+    values = {"resolved_at": database.now(connection), "resolved_by": by}
+    where = (alarms.c.key == key) & alarms.c.resolved_at.is_(None)
+    if not connection.execute(sa.update(alarms).where(where).values(values)).rowcount:
+        return False
+    record(database, connection, by, "alarm resolved", subject=key)
+    return True
 
 
 def _standing(key: str) -> sa.Select[tuple[str]]:

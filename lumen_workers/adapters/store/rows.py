@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from lumen_workers.adapters.store.schema import effects, rule_applied, rule_events
+from lumen_workers.adapters.store.schema import effects, rule_applied, rule_events, rule_failed
 from lumen_workers.domain.records import Effect, EffectOptions, EffectStatus, RuleEvent, SignalEffect, field_names
 
 Row = sa.Row[Any]
@@ -40,30 +40,50 @@ def within(
     return statement if upto is None else statement.where(table.c.seq <= upto)
 
 
-def event_columns() -> list[sa.Column[Any]]:
+repairs = rule_failed.alias("repairs")
+"""The failed change that an event takes back."""
+
+_BESIDE: Final = frozenset({"applied_at", "failed_at", "why", "repair"})
+"""Fields of an event that other tables tell."""
+
+
+def event_columns() -> list[sa.ColumnElement[Any]]:
     """Columns of a whole RuleEvent, for a select from :func:`events_joined`."""
-    return [*rule_events.c, rule_applied.c.applied_at]
+    failed = (rule_failed.c.failed_at, rule_failed.c.why.label("why_failed"))
+    return [*rule_events.c, rule_applied.c.applied_at, *failed, repairs.c.event_id.label("repairs")]
 
 
 def events_joined(upto: int | None = None) -> sa.FromClause:
-    """Events with when they were applied, as far as the ledger told at number ``upto``."""
+    """Events with when they were applied or failed, as far as the ledger told at number ``upto``."""
     on = rule_applied.c.event_id == rule_events.c.event_id
     if upto is not None:
         on &= rule_applied.c.seq <= upto
-    return rule_events.outerjoin(rule_applied, on)
+    return with_failures(rule_events.outerjoin(rule_applied, on), upto)
+
+
+def with_failures(events: sa.FromClause, upto: int | None = None) -> sa.FromClause:
+    """``events`` (``rule_events`` and what is joined to it) with what failed of them, and what they repair."""
+    on = rule_failed.c.event_id == rule_events.c.event_id
+    if upto is not None:
+        on &= rule_failed.c.seq <= upto
+    return events.outerjoin(rule_failed, on).outerjoin(repairs, repairs.c.undo == rule_events.c.event_id)
 
 
 def event_of(row: Row) -> RuleEvent:
     """A row of :func:`event_columns`."""
-    own = columns(RuleEvent, rule_events, row, leave_out=frozenset({"applied_at"}))
-    return RuleEvent(**own, applied_at=row._mapping["applied_at"])
+    values = row._mapping
+    return RuleEvent(
+        **columns(RuleEvent, rule_events, row, leave_out=_BESIDE),
+        applied_at=values["applied_at"],
+        failed_at=values["failed_at"],
+        why=values["why_failed"],
+        repair=values["repairs"] is not None,
+    )
 
 
 def event_values(event: RuleEvent) -> dict[str, Any]:
-    """The event's row; ``applied_at`` has a table of its own."""
-    values = _shallow(event)
-    del values["applied_at"]
-    return values
+    """The event's row; what became of it has tables of its own."""
+    return {name: value for name, value in _shallow(event).items() if name not in _BESIDE}
 
 
 def effect_of(row: Row) -> Effect:

@@ -10,18 +10,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lumen_workers.adapters.store import ledger
+from lumen_workers.adapters.store import failures, ledger
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.pulses import is_on
 from lumen_workers.adapters.store.rows import event_columns, event_of, event_values, events_joined, within
-from lumen_workers.adapters.store.schema import rule_applied, rule_events, rule_values
+from lumen_workers.adapters.store.schema import rule_applied, rule_events, rule_failed, rule_values
 from lumen_workers.domain.clock import iso
-from lumen_workers.domain.errors import NotFound, Paused, UsageError
+from lumen_workers.domain.errors import Paused, UsageError
 from lumen_workers.domain.ids import content_id
 from lumen_workers.domain.records import RuleEvent, RuleSpec, RuleValue
 from lumen_workers.domain.regions import PAUSE
 
 _UNAPPLIED = "unapplied events"
+
+REPAIRER = "lumen"
+"""Who takes a failed change back, in the rule history."""
 
 
 class SqlRules:
@@ -78,25 +81,67 @@ class SqlRules:
                 ]
                 if applied:
                     connection.execute(sa.insert(rule_applied), applied)
+                if failed := _failed_rows(new, numbers):
+                    connection.execute(sa.insert(rule_failed), failed)
                 for event in {event.rule: event for event in new}.values():
                     _set(self._database, connection, event, imported=True)
                 written += len(new)
         return written
 
-    def applied(self, event_id: str, applied_at: datetime, actuator: str) -> None:
-        """The loop has the value. Written once: a second call changes nothing. Raises NotFound."""
+    def applied(self, event_id: str, applied_at: datetime, actuator: str, *, by: str = "lumen") -> bool:
+        """The loop has the value. False: that was noted, or the change has failed. Raises NotFound.
+
+        What has failed stays so; ``by`` notes the late acknowledgement in the audit log.
+        """
         with self._database.write() as connection:
-            loop = connection.execute(sa.select(rule_events.c.loop).where(rule_events.c.event_id == event_id)).scalar()
-            if loop is None:
-                raise NotFound(f"rule event {event_id!r} is not known")
+            event = failures.load(connection, event_id)
+            loop = event.loop
             ledger.lock(connection, loop)
-            if ledger.known(connection, rule_applied.c.event_id, [event_id]):
-                return
+            if not failures.is_open(connection, event_id):
+                if failures.is_failed(connection, event_id):
+                    failures.came_late(self._database, connection, event, actuator, by)
+                return False
             seq = ledger.take(connection, loop, 1)[0]
             row = {"event_id": event_id, "loop": loop, "seq": seq, "applied_at": applied_at, "actuator": actuator}
             connection.execute(sa.insert(rule_applied).values(row))
             first = _unapplied(connection, loop, rule_events.c.seq).limit(1)
             ledger.raise_floor(self._database, connection, loop, _UNAPPLIED, first)
+            failures.taken(self._database, connection, event, by)
+            return True
+
+    def fail(
+        self, event_id: str, spec: RuleSpec | None, why: str, *, by: str = "lumen"
+    ) -> tuple[bool, RuleEvent | None]:
+        """The loop did not take the change: note it, take it back and raise an alarm, in one transaction.
+
+        ``spec`` is the rule's declaration (None: it has none any more). Returns the event that takes the change back;
+        None where a later change has replaced it, or where the value before it is not allowed any more. False: it has
+        been applied, has failed already, or itself takes a failed change back. Raises NotFound.
+        """
+        with self._database.write() as connection:
+            event = failures.load(connection, event_id)
+            ledger.lock(connection, event.loop)
+            if event.repair or not failures.is_open(connection, event_id):
+                return False, None
+            before = failures.value_before(connection, event)
+            undo, said = None, failures.keeps(connection, event, spec, before)
+            if said is None:
+                assert spec is not None
+                undo = append(
+                    self._database,
+                    connection,
+                    event.loop,
+                    spec,
+                    before,
+                    actor=REPAIRER,
+                    note=f"rollback of {event_id}: {why}"[:500],
+                    automatic=event.automatic,
+                    undoes=event_id,
+                    repair=True,
+                )
+                said = f"taken back to {before:g} by {undo.event_id}"
+            failures.note(self._database, connection, event, why=why, said=said, undo=undo, by=by)
+            return True, undo
 
     def unapplied(self, loop: str) -> list[RuleEvent]:
         """Events that the loop does not have yet, in the order they were recorded."""
@@ -106,12 +151,8 @@ class SqlRules:
 
     def get(self, event_id: str) -> RuleEvent:
         """One event. Raises NotFound."""
-        statement = sa.select(*event_columns()).select_from(events_joined()).where(rule_events.c.event_id == event_id)
         with self._database.glance() as connection:
-            row = connection.execute(statement).first()
-        if row is None:
-            raise NotFound(f"rule event {event_id!r} is not known")
-        return event_of(row)
+            return failures.load(connection, event_id)
 
     def events(
         self,
@@ -153,13 +194,17 @@ def append(
     note: str,
     automatic: bool,
     undoes: str | None = None,
+    repair: bool = False,
 ) -> RuleEvent:
-    """Record a change inside a transaction, for what must be recorded with it; errors as ``SqlRules.append``."""
+    """Record a change inside a transaction, for what must be recorded with it; errors as ``SqlRules.append``.
+
+    ``repair``: it takes a failed change back, which no pause forbids.
+    """
     new = float(new)
     if not (math.isfinite(new) and spec.min <= new <= spec.max):
         raise UsageError(f"rule {spec.name} of loop {loop}: {new:g} is not within {spec.min:g} to {spec.max:g}")
     seq = ledger.take(connection, loop, 1)[0]
-    if automatic and is_on(connection, PAUSE):
+    if automatic and not repair and is_on(connection, PAUSE):
         raise Paused(f"rule {spec.name} of loop {loop} stays: automatic changes are paused; `lumen resume` ends that")
     old = present(connection, loop, spec)
     if new == old:
@@ -177,6 +222,7 @@ def append(
         note=note,
         automatic=automatic,
         undoes=undoes,
+        repair=repair,
     )
     connection.execute(sa.insert(rule_events).values(event_values(event)))
     _set(database, connection, event, imported=False)
@@ -203,7 +249,7 @@ def _set(database: Database, connection: sa.Connection, event: RuleEvent, *, imp
 
 
 def _unapplied(connection: sa.Connection, loop: str, *wanted: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    """Events above the search's floor that have no applied row, in ledger order."""
+    """Events above the search's floor that are neither applied nor failed, in ledger order."""
     return (
         sa.select(*wanted)
         .select_from(events_joined())
@@ -211,6 +257,24 @@ def _unapplied(connection: sa.Connection, loop: str, *wanted: sa.ColumnElement[A
             rule_events.c.loop == loop,
             rule_events.c.seq > ledger.floor(connection, loop, _UNAPPLIED),
             rule_applied.c.event_id.is_(None),
+            rule_failed.c.event_id.is_(None),
         )
         .order_by(rule_events.c.seq)
     )
+
+
+def _failed_rows(events: Sequence[RuleEvent], numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Imported failures; what took a change back comes in the same import."""
+    undone = {event.undoes: event.event_id for event in events if event.repair}
+    return [
+        {
+            "event_id": event.event_id,
+            "loop": event.loop,
+            "seq": seq,
+            "failed_at": event.failed_at,
+            "why": event.why or "",
+            "undo": undone.get(event.event_id),
+        }
+        for event, seq in zip(events, numbers, strict=True)
+        if event.failed_at is not None
+    ]

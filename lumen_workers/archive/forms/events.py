@@ -13,8 +13,11 @@ from lumen_workers.domain.records import RuleEvent
 
 
 def event_row(event: RuleEvent) -> dict[str, Any]:
-    """``ts, actor, rule, old, new, note``, then ``event_id, loop, applied_at, automatic, undoes``."""
-    return {
+    """``ts, actor, rule, old, new, note``, then ``event_id, loop, applied_at, automatic, undoes``.
+
+    ``failed_at`` and ``why`` only where the loop did not take the change, ``repair`` only where one was taken back.
+    """
+    row: dict[str, Any] = {
         "ts": iso(event.ts),
         "actor": event.actor,
         "rule": event.rule,
@@ -27,6 +30,9 @@ def event_row(event: RuleEvent) -> dict[str, Any]:
         "automatic": event.automatic,
         "undoes": event.undoes,
     }
+    if event.failed_at is not None:
+        row |= {"failed_at": iso(event.failed_at), "why": event.why or ""}
+    return row | {"repair": True} if event.repair else row
 
 
 def read_event(row: Mapping[str, Any], loop: str, current: Mapping[str, float]) -> RuleEvent:
@@ -50,6 +56,13 @@ def read_event(row: Mapping[str, Any], loop: str, current: Mapping[str, float]) 
     if not isinstance(automatic, bool):
         raise Refused("type automatic")
     undoes = text_or(row, "undoes", "")
+    repair = row.get("repair", False)
+    if not isinstance(repair, bool) or (repair and not undoes):
+        raise Refused("type repair")
+    applied_at = _applied_at(row, ts)
+    failed_at = instant(row, "failed_at") if row.get("failed_at") is not None else None
+    if failed_at is not None and applied_at is not None:
+        raise Refused("failed_at")
     return RuleEvent(
         event_id=event_id,
         loop=loop,
@@ -62,7 +75,10 @@ def read_event(row: Mapping[str, Any], loop: str, current: Mapping[str, float]) 
         note=note,
         automatic=automatic,
         undoes=local_id("ev", loop, row, undoes) if undoes else None,
-        applied_at=_applied_at(row, ts),
+        applied_at=applied_at,
+        failed_at=failed_at,
+        why=None if failed_at is None else text_or(row, "why", ""),
+        repair=repair,
     )
 
 
@@ -74,5 +90,5 @@ def local_id(prefix: str, loop: str, row: Mapping[str, Any], given: str) -> str:
 
 def _applied_at(row: Mapping[str, Any], ts: datetime) -> datetime | None:
     if "applied_at" not in row:
-        return ts
+        return None if row.get("failed_at") is not None else ts
     return None if row["applied_at"] is None else instant(row, "applied_at")

@@ -6,7 +6,7 @@ from lumen_workers.domain.ports.evidence import Remote, Signer
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
 from lumen_workers.domain.ports.gateway import GatewayStore
 from lumen_workers.domain.ports.journal import JournalStore
-from lumen_workers.domain.ports.loop import Actuator, Source
+from lumen_workers.domain.ports.loop import Ack, Actuator, Source
 from lumen_workers.domain.ports.messages import Dispatcher
 from lumen_workers.domain.ports.notices import NoticeStore, SendStore
 from lumen_workers.domain.ports.store import (
@@ -23,6 +23,7 @@ from lumen_workers.domain.ports.store import (
 )
 
 __all__ = [
+    "Ack",
     "Actuator",
     "AuditStore",
     "Channel",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from lumen_workers.domain.records import RuleEvent
+from lumen_workers.domain.records import Record, RuleEvent
 from lumen_workers.domain.signals import Block
 
 
@@ -28,10 +30,32 @@ class Source(Protocol):
         """Stop threads, close files."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ack(Record):
+    """The loop has the rules. ``applied_at``: since when, by its own word; None: it did not say.
+
+    ``event_id``: up to which event, where that may be an older one than the one it was told; None: that one.
+    """
+
+    applied_at: datetime | None = None
+    event_id: str | None = None
+
+
 class Actuator(Protocol):
-    """How a rule's value reaches the loop."""
+    """How a rule's value reaches the loop.
+
+    What is told is the whole state, under the id of its newest event: an acknowledgement of an event covers every
+    event before it. Either the loop acknowledges while it is told (a file, a webhook), or later, by a way of its own
+    (it polls, it sets a key).
+    """
 
     name: str
 
-    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
-        """Make the loop use ``rules`` (all of them). Idempotent. Returns when the loop has them; raises otherwise."""
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> Ack | None:
+        """Tell the loop ``rules`` (all of them); ``event`` is their newest. Idempotent: it may be told again.
+
+        Returns the acknowledgement, None where it is still to come; raises where the loop could not be told.
+        """
+
+    def acknowledged(self, loop: str, event: RuleEvent) -> Ack | None:
+        """Look, without telling it again, whether the loop has acknowledged ``event`` by now. None: it has not."""

@@ -94,11 +94,20 @@ class RuleStore(Protocol):
     def insert(self, events: Sequence[RuleEvent]) -> int:
         """Import events as they are but with a new ``seq``; known ids are left alone. Returns how many were new."""
 
-    def applied(self, event_id: str, applied_at: datetime, actuator: str) -> None:
-        """The loop has the value. Written once: a second call changes nothing."""
+    def applied(self, event_id: str, applied_at: datetime, actuator: str, *, by: str = "lumen") -> bool:
+        """The loop has the value. False: that was noted, or the change has failed (then ``by`` notes it as late)."""
+
+    def fail(
+        self, event_id: str, spec: RuleSpec | None, why: str, *, by: str = "lumen"
+    ) -> tuple[bool, RuleEvent | None]:
+        """The loop did not take the change: note it, take it back and raise an alarm, in one transaction.
+
+        Returns the event that takes it back, None where nothing does. False: it has been applied, has failed already,
+        or itself takes a failed change back.
+        """
 
     def unapplied(self, loop: str) -> list[RuleEvent]:
-        """Events that the loop does not have yet, oldest first."""
+        """Events that the loop does not have yet and may still have, oldest first."""
 
     def get(self, event_id: str) -> RuleEvent:
         """One event. Raises NotFound."""

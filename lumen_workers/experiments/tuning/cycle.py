@@ -88,6 +88,8 @@ class Tuner:
     def _settle(self, watch: Watch) -> str | None:
         """End the watch when its window is over. None: it was over already."""
         event = self.store.rules.get(watch.event_id)
+        if event.failed_at is not None:
+            return self._close(watch, event, Judgement(outcome=Outcome.ROLLED_BACK, why=f"not taken: {event.why}"), {})
         if event.applied_at is None:
             self._reach()
             return f"watching {watch.rule}: the loop does not have {event.new:g} yet"
@@ -101,14 +103,18 @@ class Tuner:
         block = self.store.samples.window(self.loop.name, *windows.span)
         (effect,) = compute([event], [windows.split(block)], options, self.loop.rate_hz, now)
         judged = self._judge(watch, event, effect)
+        return self._close(watch, event, judged, {name: asdict(signal) for name, signal in effect.signals.items()})
+
+    def _close(self, watch: Watch, event: RuleEvent, judged: Judgement, effect: Mapping[str, Any]) -> str | None:
+        """Record how it ended, and take the change back where it does not stay. None: somebody was first."""
         log = {
             "kind": "outcome",
-            "ts": iso(now),
+            "ts": iso(self.store.now()),
             "decision": watch.decision_id,
             "outcome": judged.outcome.value,
             "why": judged.why,
             "event": event.event_id,
-            "effect": {name: asdict(signal) for name, signal in effect.signals.items()},
+            "effect": effect,
         }
         back = judged.outcome is Outcome.ROLLED_BACK
         spec = self.loop.rules[watch.rule]

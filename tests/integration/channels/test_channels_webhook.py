@@ -17,8 +17,8 @@ import httpx
 import pytest
 from support.peers import SLOW_S, certificate, drip, hold, http_receiver, reset, scripted, telling, unused_port
 
-from lumen_workers.adapters.channels.post import Answered
 from lumen_workers.adapters.channels.webhook import WebhookChannel
+from lumen_workers.adapters.post import Answered
 from lumen_workers.domain.errors import InDoubt
 from lumen_workers.domain.recipients import WebhookTarget
 

@@ -13,6 +13,7 @@ from support.loops import T0, loop_spec, rule_event
 from lumen_workers.adapters.actuators import check_actuator, make_actuator
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault
 from lumen_workers.domain.ports import Actuator
+from lumen_workers.domain.records import RuleSpec
 
 EVENT = rule_event(1, T0, 0.22, 0.3)
 RULES = {"risk_max": 0.35, "creative_min": 0.3}
@@ -98,7 +99,21 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("valve", r"loop demo: actuator: unknown kind 'valve'; known: file\[:PATH\], none"),
+        (
+            "valve",
+            r"loop demo: actuator: unknown kind 'valve'; known: file\[:PATH\], none, poll, webhook:URL, redis:URL",
+        ),
+        ("poll:x", "must have the form poll"),
+        ("webhook", "must have the form webhook:URL"),
+        ("webhook:ftp://x/y", "give a URL that begins with http://, https:// and holds no password"),
+        ("webhook:https://me:word@x/y", "holds no password$"),
+        (
+            "webhook:http://plant.example.org/x",
+            r"http is for this machine only; give an https URL, or set .*plain_http",
+        ),
+        ("redis:http://x", "give a URL that begins with redis://, rediss://, unix://"),
+        ("redis:redis://:word@x/0 key", "holds no password$"),
+        ("celery:x", "must have the form celery"),
         ("none:x", "must have the form none"),
         ("file:", r"must have the form file\[:PATH\]"),
     ],
@@ -113,3 +128,63 @@ def test_unknown_options_and_paths_outside(tmp_path: Path) -> None:
         check_actuator(replace(loop_spec("mock"), actuator="file", actuator_options={"mode": 1}))
     with pytest.raises(ConfigError, match="leaves the home"):
         actuator("file:../rules.json", tmp_path)
+
+
+def test_a_webhook_on_another_machine_is_signed(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"so what it is told must be signed; set .*secret_file or LUMEN_RULES_SECRET"
+    ):
+        actuator("webhook:https://plant.example.org/rules", tmp_path)
+    spec = replace(loop_spec("mock"), actuator="webhook:https://plant.example.org/rules")
+    assert make_actuator(spec, tmp_path, "0123456789abcdef").name == "webhook"
+
+
+RATE = {"set": "rate_limit", "task": "shop.work"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"apply": {"speed": RATE}}, r"actuator_options: give broker_env .* or broker_url, one of them"),
+        ({"broker_env": "B", "apply": {"fast": RATE}}, r"apply\.fast: the loop declares no such rule; declared: speed"),
+        ({"broker_env": "B", "apply": {"speed": {"set": "rate_limit"}}}, r"apply\.speed: rate_limit needs task"),
+        ({"broker_env": "B", "apply": {"speed": {**RATE, "set": "pool"}}}, r"apply\.speed: pool takes no task"),
+        ({"broker_env": "B", "apply": {"speed": {"set": "prefetch"}}}, "no remote command for the prefetch count"),
+        ({"broker_url": "redis://:word@x/0", "apply": {"speed": RATE}}, "broker_url: .* holds no password$"),
+    ],
+)
+def test_wrong_celery_options(options: dict[str, object], message: str) -> None:
+    spec = replace(
+        loop_spec("mock"),
+        rules={"speed": RuleSpec(name="speed", initial=5, min=1, max=9)},
+        actuator="celery",
+        actuator_options=options,
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_actuator(spec)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [(RATE, "Celery takes 0 for no limit at all"), ({"set": "pool"}, "has one process at least")],
+)
+def test_a_rate_of_nothing_and_an_empty_pool_are_no_bounds(setting: dict[str, object], message: str) -> None:
+    spec = replace(
+        loop_spec("mock"),
+        rules={"speed": RuleSpec(name="speed", initial=5, min=0, max=9)},
+        actuator="celery",
+        actuator_options={"broker_env": "B", "apply": {"speed": setting}},
+    )
+    with pytest.raises(ConfigError, match=message):
+        check_actuator(spec)
+
+
+def test_a_broker_that_no_variable_holds(tmp_path: Path) -> None:
+    spec = replace(
+        loop_spec("mock"),
+        rules={"speed": RuleSpec(name="speed", initial=5, min=1, max=9)},
+        actuator="celery",
+        actuator_options={"broker_env": "NOBODYS_BROKER", "apply": {"speed": RATE}},
+    )
+    with pytest.raises(ConfigError, match=r"broker_env: NOBODYS_BROKER is not set in the environment"):
+        make_actuator(spec, tmp_path)

@@ -13,8 +13,8 @@ from lumen_workers.adapters.channels import make_channels
 from lumen_workers.adapters.channels.log import LogChannel
 from lumen_workers.adapters.channels.mail import compose
 from lumen_workers.adapters.channels.memory import MemoryChannel
-from lumen_workers.adapters.channels.post import Answered
 from lumen_workers.adapters.channels.smtp import Refused
+from lumen_workers.adapters.post import Answered
 from lumen_workers.domain.errors import ConfigError, InDoubt, NetworkError, NotFound, UsageError
 from lumen_workers.domain.recipients import Contacts, Mailbox, Routes, WebhookTarget, is_loopback, origin
 from lumen_workers.pipelines.verdicts import judge

@@ -12,7 +12,7 @@ from support.sampler import MemorySwitches
 
 from lumen_workers.domain.clock import VirtualClock
 from lumen_workers.domain.errors import LumenError, NotFound, UsageError
-from lumen_workers.domain.ports import Actuator, Store
+from lumen_workers.domain.ports import Ack, Actuator, Store
 from lumen_workers.domain.records import LoopSpec, RuleEvent, RuleSpec, RuleValue
 from lumen_workers.loop.rules import NotApplied, Rules
 
@@ -77,11 +77,13 @@ class MemoryRules:
         self.log.append(event)
         return event
 
-    def applied(self, event_id: str, applied_at: datetime, actuator: str) -> None:
+    def applied(self, event_id: str, applied_at: datetime, actuator: str, *, by: str = "lumen") -> bool:
+        was_open = self.get(event_id).applied_at is None
         self.log = [
             replace(e, applied_at=applied_at) if e.event_id == event_id and e.applied_at is None else e
             for e in self.log
         ]
+        return was_open
 
     def unapplied(self, loop: str) -> list[RuleEvent]:
         return [e for e in self.log if e.loop == loop and e.applied_at is None]
@@ -129,13 +131,17 @@ class Recorder:
         self.during: list[tuple[str, float]] = []
         self.rules: Rules | None = None
 
-    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> None:
+    def apply(self, loop: str, rules: Mapping[str, float], event: RuleEvent) -> Ack:
         if self.error is not None:
             raise self.error
         if self.during and self.rules is not None:
             rule, value = self.during.pop()
             self.rules.set(loop, rule, value, actor="Sena")
         self.calls.append((dict(rules), event.event_id))
+        return Ack()
+
+    def acknowledged(self, loop: str, event: RuleEvent) -> None:
+        """What it took, it acknowledged at once."""
 
 
 class World:
@@ -189,15 +195,15 @@ def test_a_failing_actuator_leaves_the_event_owed(world: World) -> None:
     assert world.actuator.calls == [({"creative_min": 0.3, "risk_max": 0.4}, "rule-1")]
 
 
-def test_pending_events_are_applied_oldest_first_with_the_present_rules(world: World) -> None:
+def test_pending_events_reach_the_loop_together_as_the_present_rules(world: World) -> None:
     world.actuator.error = OSError("away")
     for value in (0.3, 0.5):
         with pytest.raises(NotApplied):
             world.rules.set("main", "creative_min", value, actor="Lubit")
     world.actuator.error = None
     assert world.rules.apply_pending("main") == 2
-    assert [event for _, event in world.actuator.calls] == ["rule-1", "rule-2"]
-    assert {values["creative_min"] for values, _ in world.actuator.calls} == {0.5}
+    assert world.actuator.calls == [({"creative_min": 0.5, "risk_max": 0.4}, "rule-2")]
+    assert [event.applied_at for event in world.store.log] == [world.store.now()] * 2
 
 
 def test_while_automatic_changes_are_paused_a_pending_one_waits(world: World) -> None:

@@ -13,6 +13,7 @@ from support.day import sample
 
 from lumen_workers.domain.clock import from_us
 from lumen_workers.domain.errors import UsageError
+from lumen_workers.domain.ports import Ack
 from lumen_workers.domain.records import LoopSpec, RuleEvent, RuleSpec
 from lumen_workers.loop.rules import NotApplied, Rules
 from lumen_workers.pipelines.tasks import ALL, SCHEDULABLE, TASKS, table, task_of
@@ -92,7 +93,10 @@ def test_one_loop_that_cannot_be_reached_keeps_no_effect_from_another(world: Wor
     class Unreachable:
         name = "far"
 
-        def apply(self, *_: object) -> None:
+        def apply(self, *_: object) -> Ack:
+            raise OSError("no route")
+
+        def acknowledged(self, *_: object) -> None:
             raise OSError("no route")
 
     rules = Rules(world.store, world.loops, lambda _: Unreachable())

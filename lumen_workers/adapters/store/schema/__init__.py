@@ -13,6 +13,7 @@ from lumen_workers.adapters.store.schema.loop import (
     risks,
     rule_applied,
     rule_events,
+    rule_failed,
     rule_values,
     samples,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "risks",
     "rule_applied",
     "rule_events",
+    "rule_failed",
     "rule_values",
     "runs",
     "samples",

@@ -73,6 +73,20 @@ rule_applied = sa.Table(
     sa.UniqueConstraint("loop", "seq"),
 )
 
+# A change that the loop did not take. `undo` is the event that took it back; null where there was nothing to take back,
+# or nothing to go back to. An event has a row here or in `rule_applied`, never in both.
+rule_failed = sa.Table(
+    "rule_failed",
+    metadata,
+    sa.Column("event_id", sa.Text, sa.ForeignKey("rule_events.event_id"), primary_key=True),
+    _loop(),
+    _number(),
+    instant("failed_at"),
+    text("why"),
+    sa.Column("undo", sa.Text, sa.ForeignKey("rule_events.event_id"), unique=True),
+    sa.UniqueConstraint("loop", "seq"),
+)
+
 # The rules' present values, kept in the transaction of the event, so that reading them costs the same after years.
 rule_values = sa.Table(
     "rule_values",

@@ -14,7 +14,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from lumen_workers.adapters.channels.deadline import Deadline
+from lumen_workers.adapters.deadline import Deadline
 from lumen_workers.domain.errors import InDoubt
 from lumen_workers.domain.recipients import WebhookTarget
 
@@ -56,13 +56,26 @@ class _Progress:
             self.left = not isinstance(info["exception"], httpcore.WriteError | httpcore.WriteTimeout)
 
 
-def post(target: WebhookTarget, body: bytes, headers: Mapping[str, str], *, timeout_s: float, limit_s: float) -> None:
-    """Returns on a 2xx answer. ``timeout_s`` is for each step, ``limit_s`` for the whole. Raises as `tell` says."""
+def post(
+    target: WebhookTarget,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float,
+    limit_s: float,
+    keep: int = 0,
+) -> bytes:
+    """Returns on a 2xx answer, with its body if that has at most ``keep`` bytes, else with nothing.
+
+    ``timeout_s`` is for each step, ``limit_s`` for the whole. Raises InDoubt where the whole request left and no answer
+    came (or a gateway gave up on one, 504), Answered for any other answer, httpx's errors where it did not leave.
+    """
     for name in ("httpx", "httpcore"):
         # httpx logs the URL at INFO, httpcore headers at DEBUG.
         logging.getLogger(name).setLevel(logging.WARNING)
     progress = _Progress()
     answer: httpx.Response | None = None
+    said = b""
     deadline = Deadline(limit_s, lambda: progress.socket)
     try:
         # A connection of its own for each: one that had waited might be closed by now, and its reset would be a doubt.
@@ -75,6 +88,7 @@ def post(target: WebhookTarget, body: bytes, headers: Mapping[str, str], *, time
             ) as response,
         ):
             answer = response
+            said = _body(response, keep)
     except Exception as error:
         if answer is None:
             if not progress.left:
@@ -90,6 +104,19 @@ def post(target: WebhookTarget, body: bytes, headers: Mapping[str, str], *, time
         )
     if not answer.is_success:
         raise Answered(target, answer.status_code, answer.headers)
+    return said
+
+
+def _body(response: httpx.Response, most: int) -> bytes:
+    """The body, if it is not larger than that."""
+    data = b""
+    if not most:
+        return data
+    for piece in response.iter_bytes():
+        data += piece
+        if len(data) > most:
+            return b""
+    return data
 
 
 def _why(error: Exception) -> str:

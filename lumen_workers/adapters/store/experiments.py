@@ -173,12 +173,15 @@ class SqlExperiments:
                 return True, None
             note = f"experiment {experiment_id} has ended ({state.value}): {reason}"
             event = append(self._database, connection, loop, spec, final, actor=actor, note=note[:500], automatic=False)
+            connection.execute(sa.update(experiments).where(own).values(final_event=event.event_id))
             return True, event
 
     def switches(self, event_ids: Iterable[str]) -> set[str]:
-        """Which of these rule events are switches of experiments."""
+        """Which of these rule events experiments made: their switches, and what gave the rule back at their end."""
+        asked = list(event_ids)
         with self._database.glance() as connection:
-            return ledger.known(connection, periods.c.event_id, event_ids)
+            switched = ledger.known(connection, periods.c.event_id, asked)
+            return switched | ledger.known(connection, experiments.c.final_event, asked)
 
     def _running(self, connection: sa.Connection, experiment_id: str) -> str | None:
         """Lock the loop of a running experiment and return its name; None: it has ended."""

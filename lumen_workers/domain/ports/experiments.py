@@ -73,7 +73,7 @@ class ExperimentStore(Protocol):
         """
 
     def switches(self, event_ids: Iterable[str]) -> set[str]:
-        """Which of these rule events are switches of experiments."""
+        """Which of these rule events experiments made: their switches, and what gave the rule back at their end."""
 
 
 class WatchStore(Protocol):

@@ -134,6 +134,7 @@ def test_an_end_gives_the_rule_back_once_even_while_paused(store: SqlStore) -> N
     assert ended
     assert event is not None
     assert (event.old, event.new, event.automatic) == (0.3, 0.35, False)
+    assert store.experiments.switches([event.event_id]) == {event.event_id}
     assert store.experiments.finish("xp-1", ExperimentState.DONE, **end) == (False, None)
     found = store.experiments.get("xp-1")
     assert (found.state, found.held, found.stop_by, found.result) == (ExperimentState.STOPPED, None, "me", {"n": 1})

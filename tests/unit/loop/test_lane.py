@@ -483,6 +483,7 @@ def test_a_stored_sample_from_the_future_does_not_hold_up_the_source(bench: Benc
     assert opened < ahead
 
 
+@pytest.mark.deadlines
 def test_another_rate_is_taken_at_the_next_burst_without_a_hole(bench: Bench) -> None:
     lane = bench.lane()
     first = bench.burst(lane)

@@ -27,7 +27,9 @@ experiments = sa.Table(
     sa.Column("ended", Instant),
     sa.Column("reason", sa.Text),
     sa.Column("result", sa.JSON),
+    sa.Column("final_event", sa.Text, sa.ForeignKey("rule_events.event_id")),
     sa.Index(None, "loop", "started"),
+    sa.Index(None, "final_event"),
 )
 
 periods = sa.Table(

@@ -43,11 +43,14 @@ def upgrade() -> None:
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("final_event", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["final_event"], ["rule_events.event_id"], name=op.f("fk_experiments_final_event")),
         sa.ForeignKeyConstraint(["loop"], ["loops.name"], name=op.f("fk_experiments_loop")),
         sa.PrimaryKeyConstraint("experiment_id", name=op.f("pk_experiments")),
         sa.UniqueConstraint("running", name=op.f("uq_experiments_running")),
     )
     op.create_index(op.f("ix_experiments_loop_started"), "experiments", ["loop", "started"])
+    op.create_index(op.f("ix_experiments_final_event"), "experiments", ["final_event"])
     op.create_table(
         "periods",
         sa.Column("experiment_id", sa.Text(), nullable=False),

@@ -141,6 +141,9 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         rules=rules,
         lane=lane,
         gateway=settings.gateway.options(),
+        tuning=settings.tuning.options(),
+        tuned_loops=tuple(name for name in settings.tuning.loops if name in settings.loops),
+        priors=settings.bayes.options(),
     )
 
 

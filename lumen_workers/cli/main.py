@@ -35,6 +35,7 @@ from lumen_workers.cli import (
     schedule,
     status,
     system,
+    tune,
 )
 from lumen_workers.domain.errors import LumenError
 
@@ -56,6 +57,7 @@ app.add_typer(effects.app, name="effects")
 app.add_typer(findings.quotes, name="quotes")
 app.add_typer(findings.risks, name="risks")
 app.add_typer(experiment.app, name="experiment")
+tune.register(app)
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lumen_workers.config.broker import celery_url, database, tls_options
 from lumen_workers.config.contacts import contacts
+from lumen_workers.config.experiments.bayes import BayesFile
+from lumen_workers.config.experiments.tuning import TuningFile
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.config.gateway import GatewayFile
 from lumen_workers.config.notify import DistributionFile, NotifyFile, PeopleEnvironment
@@ -104,6 +106,8 @@ class Settings:
     archive: ArchiveFile
     reruns: RerunsFile
     gateway: GatewayFile
+    tuning: TuningFile
+    bayes: BayesFile
     loops: Mapping[str, LoopSpec]
     contacts: Contacts
 
@@ -267,6 +271,8 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
         archive=read(_find(env, "archive.yaml"), ArchiveFile),
         reruns=read(_find(env, "reruns.yaml"), RerunsFile),
         gateway=read(_find(env, "gateway_activation.yaml"), GatewayFile),
+        tuning=read(_find(env, "self_tuning.yaml"), TuningFile),
+        bayes=read(_find(env, "bayes_priors.yaml"), BayesFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
         contacts=_contacts(env, people),
     )

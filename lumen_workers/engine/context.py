@@ -15,6 +15,8 @@ from lumen_workers.domain.ports import Channel, Dispatcher, Remote, Signer, Stor
 from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.domain.regions import StandIn
+from lumen_workers.experiments.bayes import Priors
+from lumen_workers.experiments.tuning.options import TuningOptions
 from lumen_workers.loop.gatekeeper import Gatekeeper
 from lumen_workers.loop.gateway import GatewayOptions
 
@@ -65,6 +67,9 @@ class Context:
     rules: Callable[[], Rules]
     lane: Callable[[], SamplerLane]
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
+    tuning: TuningOptions = field(default_factory=TuningOptions)
+    tuned_loops: tuple[str, ...] = ()
+    priors: Priors = field(default_factory=lambda: Priors(effects={}, steps={}))
 
     @property
     def gatekeeper(self) -> Gatekeeper:

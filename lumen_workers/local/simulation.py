@@ -118,10 +118,10 @@ def run(simulation: Simulation, act: Act, days: float, progress: Callable[[float
     turn = simulation.start
     told = simulation.start
     while (now := simulation.clock.now()) < end:
-        count = _events(simulation)
         if now >= turn:
+            before = _newest(simulation)
             turn = act(simulation)
-            if _events(simulation) != count:
+            if _newest(simulation) != before:
                 waiting.append(now + settle)
         while waiting and waiting[0] <= now:
             waiting.pop(0)
@@ -132,5 +132,6 @@ def run(simulation: Simulation, act: Act, days: float, progress: Callable[[float
         simulation.go_to(min([end, max(turn, now + timedelta(seconds=1)), *waiting[:1]]))
 
 
-def _events(simulation: Simulation) -> Mapping[str, int]:
-    return simulation.store.loops.watermark()
+def _newest(simulation: Simulation) -> Mapping[str, str | None]:
+    """Rule → its newest event."""
+    return {rule: value.event_id for rule, value in simulation.store.rules.current(simulation.spec.name).items()}

@@ -95,22 +95,27 @@ class Gatekeeper:
         return self._act(loop, steps)
 
     def lock(self, loop: str, confirm: str, by: str, note: str = "") -> Gateway:
-        """Lock in. Raises CheckFailed for a wrong confirm phrase or a loop that is not aligned, UsageError."""
+        """Lock in, by way of resonating where samples flow by now. A refusal changes nothing.
+
+        Raises CheckFailed for a wrong confirm phrase or a loop that is not aligned, UsageError.
+        """
 
         def steps(gateway: Gateway | None) -> Sequence[Step]:
-            status = after(_status(gateway), Act.LOCK, loop)
+            limits, now = self._options.of(loop), self._store.now()
+            seen = alignment.look(self._store, loop, limits, now)
+            begun = []
+            if gateway is not None and (found := due(gateway, seen, limits, now)) and found[0] is Act.RESONATE:
+                begun = [self._step(loop, gateway.status, Act.RESONATE, by, found[1])]
+            status = after(begun[-1].status if begun else _status(gateway), Act.LOCK, loop)
             if gateway is None or gateway.key is None:
                 raise UsageError(f"loop {loop!r} has no phrase yet; `lumen gateway sign` sets it")
             if not phrases.is_phrase(confirm, gateway.key.confirm_sha256):
                 raise CheckFailed(f"loop {loop!r}: this is not the confirm phrase; the gateway stays {gateway.status}")
-            limits = self._options.of(loop)
-            seen = alignment.look(self._store, loop, limits, self._store.now())
             if not seen.locked:
                 raise CheckFailed(f"loop {loop!r} is seeking, not phase-locked: {seen.why}; it locks in once it is")
             detail = {"phase_diff": seen.phase_diff, "risk_band": seen.risk_band}
-            return [Step(act=Act.LOCK, status=status, by=by, why=note, detail=detail)]
+            return [*begun, Step(act=Act.LOCK, status=status, by=by, why=note, detail=detail)]
 
-        self.look(loop, by)
         return self._act(loop, steps, {"cmd": LOCK, "by": by, "note": note})
 
     def unlock(self, loop: str, by: str, note: str = "") -> Gateway:

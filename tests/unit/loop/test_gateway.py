@@ -97,6 +97,17 @@ def test_a_wrong_phrase_changes_nothing(store: SqlStore) -> None:
     assert made.lock("main", CONFIRM, BY).status is Status.LOCKED
 
 
+def test_a_refused_lock_leaves_even_a_lock_that_is_being_lost_to_the_tick(store: SqlStore, clock: VirtualClock) -> None:
+    made = locked(store)
+    last = change(store, 0.31)
+    clock.advance(TOLERANCE + 1)
+    before = gateway(store)
+    with pytest.raises(UsageError, match="is locked: LOCK-IN is not possible"):
+        made.lock("main", "another horse altogether", BY)
+    assert gateway(store) == before
+    assert store.rules.events("main")[-1].event_id == last
+
+
 def test_signing_again_checks_and_keeps_the_phrase(store: SqlStore) -> None:
     made = locked(store)
     key = gateway(store).key

@@ -35,6 +35,7 @@ from lumen_workers.cli import (
     schedule,
     status,
     system,
+    web,
 )
 from lumen_workers.domain.errors import LumenError
 
@@ -67,6 +68,7 @@ control.register(app)
 alarms.register(alert.app)
 app.add_typer(broker.app, name="broker")
 exporter.register(app)
+web.register(app)
 app.add_typer(archive.app, name="archive")
 app.add_typer(alert.app, name="alert")
 data.register(app)

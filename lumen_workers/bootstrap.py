@@ -13,7 +13,7 @@ from pathlib import Path
 from lumen_workers.adapters.actuators import check_actuator, make_actuator
 from lumen_workers.adapters.channels import make_channels
 from lumen_workers.adapters.remotes import LocalRemote
-from lumen_workers.adapters.sources import check_source, make_source
+from lumen_workers.adapters.sources import check_source, is_sampled, make_source
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
@@ -93,7 +93,7 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
     @functools.cache
     def lane() -> SamplerLane:
         return SamplerLane(
-            loops=tuple(settings.loops.values()),
+            loops=tuple(loop for loop in settings.loops.values() if is_sampled(loop)),
             region=settings.region,
             host=settings.env.host,
             pid=os.getpid(),

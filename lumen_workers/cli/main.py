@@ -36,6 +36,7 @@ from lumen_workers.cli import (
     status,
     system,
     tune,
+    web,
 )
 from lumen_workers.domain.errors import LumenError
 
@@ -69,6 +70,7 @@ control.register(app)
 alarms.register(alert.app)
 app.add_typer(broker.app, name="broker")
 exporter.register(app)
+web.register(app)
 app.add_typer(archive.app, name="archive")
 app.add_typer(alert.app, name="alert")
 data.register(app)

@@ -72,6 +72,9 @@ class Environment(BaseSettings):
     flower_port: int | None = Field(None, ge=1, le=65535)
     exporter_port: int | None = Field(None, ge=0, le=65535)
     exporter_token: SecretStr | None = Field(None, min_length=16)
+    web_port: int | None = Field(None, ge=0, le=65535)
+    web_token: SecretStr | None = Field(None, min_length=16)
+    web_token_file: Path | None = None
     textfile_dir: Path | None = None
     pushgateway_url: SecretStr | None = Field(
         None, validation_alias=AliasChoices("pushgateway_url", "PUSHGATEWAY_URL", "LUMEN_PUSHGATEWAY_URL")

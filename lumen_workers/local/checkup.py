@@ -33,6 +33,7 @@ def checkup() -> Sequence[Finding]:
                 for name, port in (
                     ("LUMEN_FLOWER_PORT", settings.env.flower_port),
                     ("LUMEN_EXPORTER_PORT", settings.env.exporter_port),
+                    ("LUMEN_WEB_PORT", settings.env.web_port),
                 )
                 if port
             },

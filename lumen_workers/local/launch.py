@@ -12,10 +12,11 @@ from lumen_workers.config import Settings
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.local.broker import Broker, EmbeddedBroker, ExternalBroker, resolve_broker
 from lumen_workers.local.instance import hold
-from lumen_workers.local.ports import choose_port
+from lumen_workers.local.ports import choose_port, free_port, is_free
 from lumen_workers.local.supervisor import Supervisor
 from lumen_workers.local.system import system_specs, system_urls
 from lumen_workers.schedule import entries
+from lumen_workers.web import DEFAULT_PORT
 
 
 def launch(
@@ -56,6 +57,7 @@ def assembled(
             broker.check()
         port = choose_port(flower_port or settings.env.flower_port, "--flower-port or LUMEN_FLOWER_PORT")
         metrics = choose_port(settings.env.exporter_port, "LUMEN_EXPORTER_PORT")
+        web = choose_web_port(settings)
         specs = system_specs(
             home=home,
             regions=regions,
@@ -63,6 +65,7 @@ def assembled(
             env=environment(settings),
             flower_port=port,
             exporter_port=metrics,
+            web_port=web,
             jobs=jobs,
         )
 
@@ -72,7 +75,7 @@ def assembled(
             return Supervisor(
                 specs,
                 home=home,
-                urls=system_urls(broker, port, metrics),
+                urls=system_urls(broker, port, metrics, web),
                 duration_s=duration_s,
                 stream=None if quiet else sys.stdout,
                 colour=sys.stdout.isatty(),
@@ -83,12 +86,19 @@ def assembled(
             yield make
 
 
+def choose_web_port(settings: Settings) -> int:
+    """``LUMEN_WEB_PORT``; without it 8700, or a free port where another program has that."""
+    if settings.env.web_port is not None:
+        return choose_port(settings.env.web_port, "LUMEN_WEB_PORT")
+    return DEFAULT_PORT if is_free(DEFAULT_PORT) else free_port()
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """What a child must be told beyond its home: paths made absolute, since it may start elsewhere."""
     env = {"LUMEN_REGIONS": ",".join(settings.regions)}
     if settings.env.configs is not None:
         env["LUMEN_CONFIGS"] = str(settings.env.configs.absolute())
-    for name in ("archive", "broker_ca", "broker_cert", "broker_key"):
+    for name in ("archive", "broker_ca", "broker_cert", "broker_key", "web_token_file"):
         if (path := getattr(settings.env, name)) is not None:
             env[f"LUMEN_{name.upper()}"] = str(path.absolute())
     return env

@@ -1,4 +1,4 @@
-"""The processes of ``lumen run``: a broker, each region's sampler, jobs worker and beat, Flower, the exporter."""
+"""The processes of ``lumen run``: a broker, each region's sampler, jobs worker and beat, Flower, exporter, web."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ _FLOWER_TASKS: Final = 2000
 _WATCHER_DELAY_S: Final = 10.0
 """Flower asks the workers for their queues once, at its start; and their own start needs the processor."""
 
+_WEB_DELAY_S: Final = 2.0
+"""Loops wait for it, so it comes sooner."""
+
 # Libraries that start a thread for each core at import would disturb the sampler's deadlines.
 _ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -35,14 +38,15 @@ def system_specs(
     env: Mapping[str, str],
     flower_port: int | None,
     exporter_port: int | None = None,
+    web_port: int | None = None,
     jobs: int = 1,
     loglevel: str = "INFO",
 ) -> list[ProcessSpec]:
     """What to run for ``regions``, in the order of starting.
 
     ``env`` is added to every process's environment, and must carry whatever settings do not come from the supervisor's
-    own. ``flower_port`` None: no Flower; ``exporter_port`` None: no exporter. ``jobs`` is how many jobs a region runs
-    at once (1 or more).
+    own. ``flower_port`` None: no Flower; ``exporter_port`` None: no exporter; ``web_port`` None: no web interface.
+    ``jobs`` is how many jobs a region runs at once (1 or more).
     """
     common = {
         **_ONE_THREAD,
@@ -84,8 +88,10 @@ def system_specs(
             )
         )
 
-    def watcher(name: str, argv: Sequence[str], fatal: frozenset[int]) -> ProcessSpec:
-        """Something that looks on: the system does without it if it must."""
+    def watcher(
+        name: str, argv: Sequence[str], fatal: frozenset[int], *, delay_s: float = _WATCHER_DELAY_S
+    ) -> ProcessSpec:
+        """Something beside the work: the system does without it if it must."""
         return ProcessSpec(
             name=name,
             argv=argv,
@@ -94,7 +100,7 @@ def system_specs(
             stop=((signal.SIGTERM, 5.0),),
             stop_phase=2,
             nice=_JOBS_NICE,
-            delay_s=_WATCHER_DELAY_S,
+            delay_s=delay_s,
             essential=False,
             fatal_codes=fatal,
         )
@@ -106,16 +112,23 @@ def system_specs(
     if exporter_port is not None:
         argv = (sys.executable, "-m", "lumen_workers", "exporter", f"--host={LOOPBACK}", f"--port={exporter_port}")
         specs.append(watcher("exporter", argv, USAGE_CODES))
+    if web_port is not None:
+        argv = (sys.executable, "-m", "lumen_workers", "web", f"--bind={LOOPBACK}", f"--port={web_port}")
+        specs.append(watcher("web", argv, USAGE_CODES, delay_s=_WEB_DELAY_S))
     return specs
 
 
-def system_urls(broker: Broker, flower_port: int | None, exporter_port: int | None = None) -> dict[str, str]:
+def system_urls(
+    broker: Broker, flower_port: int | None, exporter_port: int | None = None, web_port: int | None = None
+) -> dict[str, str]:
     """What to show, and to keep in the state file; no password in it."""
     urls = {"broker": broker.shown_url}
     if flower_port is not None:
         urls["flower"] = f"http://{LOOPBACK}:{flower_port}"
     if exporter_port is not None:
         urls["metrics"] = f"http://{LOOPBACK}:{exporter_port}/metrics"
+    if web_port is not None:
+        urls["web"] = f"http://{LOOPBACK}:{web_port}"
     return urls
 
 

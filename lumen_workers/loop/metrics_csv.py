@@ -71,12 +71,7 @@ def parse_line(line: str) -> tuple[int, Reading]:
     parts = line.split(",")
     if len(parts) != len(COLUMNS):
         raise BadRow(Reason.FIELDS)
-    try:
-        instant = datetime.fromisoformat(parts[0].strip())
-    except ValueError:
-        raise BadRow(Reason.TS) from None
-    if instant.tzinfo is None:
-        raise BadRow(Reason.NAIVE)
+    ts_us = read_ts(parts[0].strip())
     # float() also takes digit separators and the digits of other scripts; neither is in the form.
     if "_" in line or not line.isascii():
         raise BadRow(Reason.NUMBER)
@@ -85,13 +80,34 @@ def parse_line(line: str) -> tuple[int, Reading]:
         a, b, c, d = float(parts[1]) + 0.0, float(parts[2]) + 0.0, float(parts[3]) + 0.0, float(parts[4]) + 0.0
     except ValueError:
         raise BadRow(Reason.NUMBER) from None
-    if not (0.0 <= a <= 1.0 and 0.0 <= b <= 1.0 and 0.0 <= c <= 1.0 and 0.0 <= d <= 1.0):
-        raise BadRow(Reason.NAN if a != a or b != b or c != c or d != d else Reason.RANGE)
+    return ts_us, check_reading(Reading(a, b, c, d))
+
+
+def read_ts(text: str) -> int:
+    """Microseconds since the epoch of an ISO 8601 time with an offset. Raises BadRow."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRow(Reason.TS) from None
+    if instant.tzinfo is None:
+        raise BadRow(Reason.NAIVE)
     since = instant - _EPOCH
-    ts_us = since.days * _DAY_US + since.seconds * US + since.microseconds
+    return check_ts(since.days * _DAY_US + since.seconds * US + since.microseconds)
+
+
+def check_ts(ts_us: int) -> int:
+    """``ts_us`` if it lies in the years 1970 to 9999. Raises BadRow."""
     if not 0 <= ts_us < _LIMIT_US:
         raise BadRow(Reason.TS)
-    return ts_us, Reading(a, b, c, d)
+    return ts_us
+
+
+def check_reading(reading: Reading) -> Reading:
+    """``reading`` if each of its values is in [0, 1]. Raises BadRow."""
+    a, b, c, d = reading
+    if not (0.0 <= a <= 1.0 and 0.0 <= b <= 1.0 and 0.0 <= c <= 1.0 and 0.0 <= d <= 1.0):
+        raise BadRow(Reason.NAN if a != a or b != b or c != c or d != d else Reason.RANGE)
+    return reading
 
 
 class RowFilter:

@@ -96,12 +96,13 @@ class Rules:
         return self._commit([undo], actor, automatic=automatic)[0]
 
     def rollback_automatic(self, loop: str, rule: str, *, actor: str, note: str = "") -> RuleEvent:
-        """Undo the last automatic change of one rule (rollbacks that were automatic do not count).
+        """Undo the last automatic change of one rule (rollbacks do not count, nor does what the loop did not take).
 
         Raises UsageError when the rule has none, and otherwise as ``rollback``.
         """
         self._rule(self._loop(loop), rule)
-        changes = [e for e in self._store.rules.events(loop, rule=rule) if e.automatic and e.undoes is None]
+        events = self._store.rules.events(loop, rule=rule)
+        changes = [e for e in events if e.automatic and e.undoes is None and e.failed_at is None]
         if not changes:
             raise UsageError(f"rule {rule!r} of loop {loop!r} has no automatic change to roll back")
         return self.rollback(changes[-1].event_id, actor=actor, note=note)

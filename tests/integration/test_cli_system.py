@@ -109,7 +109,7 @@ def test_a_running_system(home: Home) -> None:
     assert running >= {"broker", f"{REGION}/sampler", f"{REGION}/jobs", f"{REGION}/beat"}
     assert {row["loop"] for row in status["loops"]} == {"main", "demo"}
     assert all(row["sampled_by"].startswith(f"{REGION}/") for row in status["loops"])
-    assert set(status["urls"]) == {"broker", "flower", "metrics"}
+    assert set(status["urls"]) == {"broker", "flower", "metrics", "web"}
 
     for words in (("run",), ("demo",)):
         code, out, err = home.call(*words)
@@ -127,6 +127,10 @@ def test_a_running_system(home: Home) -> None:
     assert "lumen_broker_up 1.0" in metrics
     assert f'lumen_queue_depth{{lane="jobs",region="{REGION}"}}' in metrics
     assert 'lumen_phase_diff{loop="main"}' in metrics
+
+    web = status["urls"]["web"]
+    eventually(lambda: answers(f"{web}/healthz"), STARTED_S)
+    assert json.loads(get(f"{web}/v1/rules/main").text)["loop"] == "main"
 
     below_it = below(system)
     assert home.call("stop") == (0, f"stopped pid {system.pid}\n", "")

@@ -24,7 +24,7 @@ app = Celery("foreign", broker=URL, set_as_current=False)
 app.conf.update(
     task_ignore_result=True,
     task_default_queue=QUEUE,
-    worker_prefetch_multiplier=4,
+    worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
 )

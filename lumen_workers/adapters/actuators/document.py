@@ -15,12 +15,13 @@ MOST_BYTES = 16 * 1024
 """Of an acknowledgement."""
 
 
-def document(loop: str, rules: Mapping[str, float], event: RuleEvent) -> dict[str, Any]:
-    """``{loop, rules: {rule: value}, event_id, ts}``; ``ts`` is when the change was recorded."""
-    return {"loop": loop, "rules": dict(sorted(rules.items())), "event_id": event.event_id, "ts": iso(event.ts)}
+def document(loop: str, rules: Mapping[str, float], event: RuleEvent | None) -> dict[str, Any]:
+    """``{loop, rules: {rule: value}, event_id, ts}``; ``ts`` is when the change was recorded, null before the first."""
+    newest = (None, None) if event is None else (event.event_id, iso(event.ts))
+    return {"loop": loop, "rules": dict(sorted(rules.items())), "event_id": newest[0], "ts": newest[1]}
 
 
-def compact(loop: str, rules: Mapping[str, float], event: RuleEvent) -> bytes:
+def compact(loop: str, rules: Mapping[str, float], event: RuleEvent | None) -> bytes:
     """The document as it is sent: the same state, the same bytes."""
     return json.dumps(document(loop, rules, event), ensure_ascii=False, allow_nan=False).encode()
 

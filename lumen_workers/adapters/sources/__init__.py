@@ -17,10 +17,13 @@ from lumen_workers.adapters.sources.options import (
     MockOptions,
     PlantSourceOptions,
     PrometheusOptions,
+    PushOptions,
 )
 from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ports import Source, Store
 from lumen_workers.domain.records import LoopSpec
+
+PUSH = "push"
 
 
 class Order(NamedTuple):
@@ -68,6 +71,10 @@ def _mock(order: Order, store: Store, _home: Path) -> Source:
     return MockSource(order.spec, order.options, store)
 
 
+def _push(order: Order, _store: Store, _home: Path) -> Source:
+    raise ConfigError(f"{_where(order.spec, 'source')}: nobody samples it here, it sends its samples to `lumen web`")
+
+
 class Kind(NamedTuple):
     """A kind of source: what stands behind its colon (empty: nothing may), its options, and how it is made."""
 
@@ -82,7 +89,13 @@ KINDS = {
     "prometheus": Kind("URL", PrometheusOptions, _prometheus),
     "plant": Kind("", PlantSourceOptions, _plant),
     "mock": Kind("", MockOptions, _mock),
+    PUSH: Kind("", PushOptions, _push),
 }
+
+
+def is_sampled(spec: LoopSpec) -> bool:
+    """Whether the sampler has to sample it; a loop that pushes sends its samples itself."""
+    return spec.source != PUSH
 
 
 def check_source(spec: LoopSpec) -> None:

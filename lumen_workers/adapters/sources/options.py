@@ -17,6 +17,10 @@ class HostOptions(Options):
     """``host`` has no options."""
 
 
+class PushOptions(Options):
+    """``push`` has no options: the loop sends its samples to `lumen web`."""
+
+
 class CsvOptions(Options):
     """``csv:PATH``. A row whose time is further ahead of the tick than ``max_ahead_s`` is refused: it would make every
     row after it out of order."""

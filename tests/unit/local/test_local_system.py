@@ -13,7 +13,9 @@ from lumen_workers.local.system import system_specs, system_urls
 REGIONS = ("ap-northeast-2", "us-west-2")
 
 
-def build(tmp_path: Path, flower_port: int | None = 5555, exporter_port: int | None = 9108) -> dict[str, ProcessSpec]:
+def build(
+    tmp_path: Path, flower_port: int | None = 5555, exporter_port: int | None = 9108, web_port: int | None = 8700
+) -> dict[str, ProcessSpec]:
     broker = EmbeddedBroker(program=Path("/bin/redis"), socket_path=tmp_path / "r.sock", data_dir=tmp_path / "redis")
     specs = system_specs(
         home=tmp_path,
@@ -22,6 +24,7 @@ def build(tmp_path: Path, flower_port: int | None = 5555, exporter_port: int | N
         env={"LUMEN_LOCALE": "ko"},
         flower_port=flower_port,
         exporter_port=exporter_port,
+        web_port=web_port,
         jobs=2,
     )
     return {spec.name: spec for spec in specs}
@@ -29,8 +32,8 @@ def build(tmp_path: Path, flower_port: int | None = 5555, exporter_port: int | N
 
 def test_every_region_has_its_three_processes(tmp_path: Path) -> None:
     lanes = [f"{region}/{lane}" for region in REGIONS for lane in ("sampler", "jobs", "beat")]
-    assert list(build(tmp_path)) == ["broker", *lanes, "flower", "exporter"]
-    assert list(build(tmp_path, flower_port=None, exporter_port=None)) == ["broker", *lanes]
+    assert list(build(tmp_path)) == ["broker", *lanes, "flower", "exporter", "web"]
+    assert list(build(tmp_path, flower_port=None, exporter_port=None, web_port=None)) == ["broker", *lanes]
 
 
 def test_workers_listen_to_their_lane_only(tmp_path: Path) -> None:
@@ -83,11 +86,19 @@ def test_everything_waits_for_an_embedded_broker_only(tmp_path: Path) -> None:
     assert specs[0].env["LUMEN_BROKER_URL"] == "redis://:pw@example.org/0"
     with_flower = system_specs(home=tmp_path, regions=REGIONS, broker=external, env={}, flower_port=5555)
     assert not [spec.name for spec in with_flower if "pw@" in " ".join(spec.argv)]  # anybody may read a command line
-    assert system_urls(external, 5555, 9108) == {
+    assert system_urls(external, 5555, 9108, 8700) == {
         "broker": "redis://:***@example.org/0",
         "flower": "http://127.0.0.1:5555",
         "metrics": "http://127.0.0.1:9108/metrics",
+        "web": "http://127.0.0.1:8700",
     }
+
+
+def test_the_web_interface_listens_on_loopback_and_may_fail(tmp_path: Path) -> None:
+    web = build(tmp_path)["web"]
+    assert list(web.argv[1:]) == ["-m", "lumen_workers", "web", "--bind=127.0.0.1", "--port=8700"]
+    assert (web.nice, web.essential) == (10, False)
+    assert web.stop[0][0] is signal.SIGTERM
 
 
 def test_exporter_is_quiet_listens_on_loopback_and_may_fail(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from support.loops import RuleBook, eventually, http_peer, loop_spec
 
-from lumen_workers.adapters.sources import KINDS, host, make_source
+from lumen_workers.adapters.sources import KINDS, PUSH, check_source, host, is_sampled, make_source
 from lumen_workers.domain.clock import from_us, iso
+from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ports import Source
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.domain.signals import SIGNALS, Block, period_us
@@ -123,7 +124,16 @@ def threads() -> list[str]:
 
 
 def test_every_kind_is_here() -> None:
-    assert {kind.split()[0] for kind in ALL} == set(KINDS)
+    assert {kind.split()[0] for kind in ALL} == set(KINDS) - {PUSH}
+
+
+def test_nobody_samples_a_loop_that_pushes(tmp_path: Path) -> None:
+    spec = loop_spec(PUSH)
+    check_source(spec)
+    assert not is_sampled(spec)
+    assert is_sampled(loop_spec("host"))
+    with pytest.raises(ConfigError, match="loop demo: source: nobody samples it here, it sends its samples"):
+        make_source(spec, store=RuleBook().store, home=tmp_path)
 
 
 def test_rows_are_samples_of_the_ticks(bench: Bench) -> None:

@@ -33,6 +33,7 @@ from lumen_workers.cli import (
     rules,
     runs,
     schedule,
+    simulate,
     status,
     system,
     tune,
@@ -59,6 +60,7 @@ app.add_typer(findings.quotes, name="quotes")
 app.add_typer(findings.risks, name="risks")
 app.add_typer(experiment.app, name="experiment")
 tune.register(app)
+simulate.register(app)
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

@@ -130,6 +130,54 @@ def explain(decision_id: str, as_json: Json = False) -> None:
         _tell_inputs(inputs, entry.data["proposals"])
 
 
+@app.command()
+def backtest(loop: LoopName = "main", as_json: Json = False) -> None:
+    """Go through the recorded history: which of its changes would each policy have made, and how did those do?"""
+    from lumen_workers.experiments.backtest.replay import POLICIES, replay
+
+    with opened.context() as (ctx, _):
+        opened.known_loop(ctx.store.loops.rates(), loop)
+        key = ctx.effect_options.key()
+        rows = [row for row in ctx.store.effects.rows(loop) if row[1].options.key() == key]
+        found = [replay(rows, ctx.tuning, ctx.priors, policy) for policy in POLICIES]
+    if as_json:
+        echo_json({"loop": loop, "policies": [one.plain() for one in found]})
+        return
+    if not found[0].changes:
+        typer.echo(f"loop {loop} has no measured change yet: nothing to go through")
+        return
+    table(
+        (
+            "policy",
+            "would have made",
+            "their reward",
+            "would have passed",
+            "their reward",
+            "improved kept",
+            "worsened avoided",
+        ),
+        (
+            (
+                one.policy,
+                f"{one.agreed.n} of {one.changes}",
+                _reward(one.agreed.mean, one.agreed.lo, one.agreed.hi),
+                one.passed.n + one.opposed.n,
+                _reward(one.passed.mean, one.passed.lo, one.passed.hi),
+                f"{one.improved_kept} of {one.improved}",
+                f"{one.worsened_avoided} of {one.worsened}",
+            )
+            for one in found
+        ),
+        "",
+    )
+
+
+def _reward(mean: float | None, lo: float | None, hi: float | None) -> str | None:
+    if mean is None:
+        return None
+    return f"{mean:+.4f}" + ("" if lo is None else f" ({lo:+.4f} to {hi:+.4f})")
+
+
 def _declared(ctx: Context, loop: str) -> None:
     from lumen_workers.domain.errors import UsageError
 

@@ -26,20 +26,25 @@ class LoopBelief:
     seen: Mapping[str, Mapping[str, Observations]]
     scores: Mapping[str, float]
 
-    def evidence(self, rule: str, step: float) -> Evidence:
-        """What speaks for changing ``rule`` by ``step``."""
+    def evidence(self, rule: str, step: float, needs: Sequence[str]) -> Evidence:
+        """What speaks for changing ``rule`` by ``step`` where the signals ``needs`` are not good (none: all count)."""
         seen = self.seen.get(rule, {})
-        chances = self._chances(rule, step, seen)
         return Evidence(
-            p_improve=round(bayes.weighted(chances, self.priors.weights), 6),
+            p_improve=self._weighted(rule, step, seen, needs),
             n=max((one.n for one in seen.values()), default=0),
             decision_score=self.scores.get(rule, 0.0),
         )
 
-    def of_change(self, rule: str, step: float, effect: Effect) -> float:
-        """Weighted p_improve of one change by ``step``, from the prior and its own effect."""
-        seen = bayes.pool([(step, effect.signals)], self.priors.noise_sigma)
-        return round(bayes.weighted(self._chances(rule, step, seen), self.priors.weights), 6)
+    def of_change(self, rule: str, step: float, effect: Effect, needs: Sequence[str]) -> float:
+        """Weighted p_improve of one change by ``step`` on ``needs``, from the prior and its own effect."""
+        return self._weighted(rule, step, bayes.pool([(step, effect.signals)], self.priors.noise_sigma), needs)
+
+    def _weighted(self, rule: str, step: float, seen: Mapping[str, Observations], needs: Sequence[str]) -> float:
+        """Σ w·p / Σ w over what is not good. A signal that is at its target has its say as a veto, in the verdicts:
+        counted here by its sign alone, it would outvote a need that it hardly pays for.
+        """
+        weights = {name: weight for name, weight in self.priors.weights.items() if not needs or name in needs}
+        return round(bayes.weighted(self._chances(rule, step, seen), weights), 6)
 
     def _chances(self, rule: str, step: float, seen: Mapping[str, Observations]) -> dict[str, float]:
         found = {}
@@ -67,7 +72,7 @@ def fold(store: Store, loop: str, priors: Priors) -> JournalEntry | None:
     seen = observations(last)
     for rule, own in changes.items():
         before, new = seen.get(rule, {}), bayes.pool(own, priors.noise_sigma)
-        seen[rule] = {name: _sum(before.get(name, Observations()), new[name]) for name in SIGNALS}
+        seen[rule] = {name: summed(before.get(name, Observations()), new[name]) for name in SIGNALS}
     data = {"upto": upto, "rules": {rule: _line(rule, own, priors) for rule, own in sorted(seen.items())}}
     return store.journal.append(loop, BAYES, data, entry_id=content_id("by", loop, upto))
 
@@ -133,7 +138,8 @@ def _alone(store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]]) ->
     return list(kept.values())
 
 
-def _sum(one: Observations, other: Observations) -> Observations:
+def summed(one: Observations, other: Observations) -> Observations:
+    """Both together."""
     return replace(
         one,
         precision=one.precision + other.precision,

@@ -20,13 +20,13 @@ from lumen_workers.experiments.machine import Machine
 from lumen_workers.experiments.pace import Guard, Pace
 from lumen_workers.experiments.scores import decision_scores
 from lumen_workers.experiments.tuning.cycle import Tuner
-from lumen_workers.experiments.tuning.decide import Evidence, Inputs, decide
+from lumen_workers.experiments.tuning.decide import Evidence, Inputs, decide, unmet
 from lumen_workers.experiments.tuning.options import TuningOptions
 from lumen_workers.local.simulation import Act, Simulation
 
 WARM: Final = timedelta(minutes=5)
 """Nobody acts before the loop has run for so long."""
-REST: Final = timedelta(hours=1)
+REST: Final = timedelta(hours=24)
 """Between the end of one bandit and the next."""
 
 
@@ -53,7 +53,13 @@ class Heuristic:
         values = {rule: value.value for rule, value in simulation.rules.get(simulation.spec.name).items()}
         certain = {rule: Evidence(p_improve=1.0, n=0) for rule in values}
         inputs = Inputs(
-            ts=now, loop=simulation.spec.name, levels=levels, n=len(window), values=values, evidence=certain
+            ts=now,
+            loop=simulation.spec.name,
+            levels=levels,
+            n=len(window),
+            values=values,
+            needs=unmet(levels, 0.0, self.options),
+            evidence=certain,
         )
         chosen = decide(inputs, self.options).chosen
         if chosen is not None:
@@ -134,7 +140,14 @@ class Bandits:
         arms = tuple(round(spec.min + part * (spec.max - spec.min) / 3, 6) for part in range(4))
         return BanditPlan(
             loop=simulation.spec.name,
-            bandit=BanditOptions(rule=spec.name, arms=arms, seed=self.seed + self.count, rounds=self.rounds),
+            bandit=BanditOptions(
+                rule=spec.name,
+                arms=arms,
+                seed=self.seed + self.count,
+                rounds=self.rounds,
+                sigma0=0.02,
+                noise_sigma=0.005,
+            ),
             pace=self.pace,
             guard=Guard(warn={}),
             keep="best",

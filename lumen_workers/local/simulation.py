@@ -110,13 +110,16 @@ Act = Callable[[Simulation], datetime]
 """A policy's turn: it does what is due, and says when it wants to be asked again."""
 
 
-def run(simulation: Simulation, act: Act, days: float, progress: Callable[[float], None] | None = None) -> None:
-    """Let ``act`` tune the loop for ``days``; effects are computed as soon as they are due."""
+def run(simulation: Simulation, act: Act, days: float, each_day: Callable[[Simulation], None] | None = None) -> None:
+    """Let ``act`` tune the loop for ``days``; effects are computed as soon as they are due.
+
+    ``each_day`` is called at the end of every whole day.
+    """
     end = simulation.start + timedelta(days=days)
     settle = timedelta(seconds=simulation.effects.post_s + 1)
     waiting: list[datetime] = []
     turn = simulation.start
-    told = simulation.start
+    day = simulation.start + timedelta(days=1)
     while (now := simulation.clock.now()) < end:
         if now >= turn:
             before = _newest(simulation)
@@ -126,10 +129,14 @@ def run(simulation: Simulation, act: Act, days: float, progress: Callable[[float
         while waiting and waiting[0] <= now:
             waiting.pop(0)
             simulation.measure()
-        if progress is not None and now - told >= timedelta(days=1):
-            told = now
-            progress((now - simulation.start) / (end - simulation.start))
-        simulation.go_to(min([end, max(turn, now + timedelta(seconds=1)), *waiting[:1]]))
+        if now >= day:
+            day += timedelta(days=1)
+            if each_day is not None:
+                each_day(simulation)
+        simulation.go_to(min([end, day, max(turn, now + timedelta(seconds=1)), *waiting[:1]]))
+    simulation.measure()
+    if each_day is not None and day <= end:
+        each_day(simulation)
 
 
 def _newest(simulation: Simulation) -> Mapping[str, str | None]:

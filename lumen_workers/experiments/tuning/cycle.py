@@ -18,7 +18,7 @@ from lumen_workers.domain.regions import PAUSE
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.effects.tracker import SETTLE, compute
 from lumen_workers.effects.windows import around
-from lumen_workers.experiments.tuning.decide import Decision, Evidence, Inputs, LastEffect, decide
+from lumen_workers.experiments.tuning.decide import Decision, Evidence, Inputs, LastEffect, decide, unmet
 from lumen_workers.experiments.tuning.options import TuningOptions
 from lumen_workers.experiments.tuning.watch import Judgement, Outcome, judge, verdicts_of
 from lumen_workers.loop.rules import NotApplied, Rules
@@ -31,11 +31,11 @@ STALE_S: Final = 10.0
 class Belief(Protocol):
     """What earlier changes say of a rule."""
 
-    def evidence(self, rule: str, step: float) -> Evidence:
-        """What speaks for changing ``rule`` by ``step``."""
+    def evidence(self, rule: str, step: float, needs: Sequence[str]) -> Evidence:
+        """What speaks for changing ``rule`` by ``step`` where the signals ``needs`` are not good."""
 
-    def of_change(self, rule: str, step: float, effect: Effect) -> float:
-        """Weighted p_improve of one change by ``step``, from the prior and its own effect."""
+    def of_change(self, rule: str, step: float, effect: Effect, needs: Sequence[str]) -> float:
+        """Weighted p_improve of one change by ``step`` on ``needs``, from the prior and its own effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,9 @@ class Tuner:
             return Judgement(
                 outcome=Outcome.ROLLED_BACK, why=f"{watch.rule} was changed to {present:g} by somebody else"
             )
-        p_improve = self.belief.of_change(watch.rule, event.new - event.old, effect)
+        decision = self.store.journal.get(watch.decision_id)
+        needs = [] if decision is None else decision.data["inputs"]["needs"]
+        p_improve = self.belief.of_change(watch.rule, event.new - event.old, effect, needs)
         return judge(effect, p_improve, self.options)
 
     def _reach(self) -> None:
@@ -153,6 +155,8 @@ class Tuner:
         block = self.store.samples.window(name, to_us(start), to_us(now))
         levels = dict(zip(SIGNALS, block.values.mean(axis=0).tolist(), strict=True)) if len(block) else {}
         values = {rule: value.value for rule, value in self.rules.get(name).items() if rule in self.loop.rules}
+        shift = self.phase_shift()
+        needs = unmet(levels, shift, options)
         fresh = len(block) and to_us(now) - int(block.ts[-1]) <= STALE_S * 1_000_000
         return Inputs(
             ts=now,
@@ -162,13 +166,14 @@ class Tuner:
             values=values,
             last={event.rule: _last(event, effect) for event, effect in self.store.effects.latest(name)},
             evidence={
-                rule: self.belief.evidence(rule, knob.direction * knob.lr)
+                rule: self.belief.evidence(rule, knob.direction * knob.lr, needs)
                 for rule, knob in options.rules.items()
                 if rule in values
             },
             busy=self._busy(now),
             blocked=self._blocked(),
-            phase_shift=self.phase_shift(),
+            needs=needs,
+            phase_shift=shift,
             ratings=self.ratings(),
         )
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lumen_workers.domain.records import Record
-from lumen_workers.experiments.tuning.options import NEEDS, TuningOptions
+from lumen_workers.experiments.tuning.options import NEEDS, Bound, TuningOptions
 
 _STEPS = (("risk_band", "risk_max", 1.0), ("phase_diff", "creative_min", 1.0), ("creative_band", "creative_min", 0.5))
 """Signal that is not good → rule, and the part of its step."""
@@ -55,7 +55,8 @@ class Inputs(Record):
     """Everything that a decision rests on; recorded with it.
 
     ``levels``: signal → mean over the observed window, ``n`` samples in it. ``values``: rule → value now. ``blocked``:
-    why nothing may be applied (gateway, pause). ``busy``: why nothing may be changed now (experiment, watch, cooldown).
+    why nothing may be applied (gateway, pause). ``needs``: the signals that are not good, which the evidence is about.
+    ``busy``: why nothing may be changed now (experiment, watch, cooldown).
     ``phase_shift``: correction of the phase target by the natural rhythm (S14). ``ratings``: mean of the readers'
     ratings in [0, 1]; None: there are none.
     """
@@ -65,6 +66,7 @@ class Inputs(Record):
     levels: Mapping[str, float]
     n: int
     values: Mapping[str, float]
+    needs: Sequence[str] = ()
     last: Mapping[str, LastEffect] = field(default_factory=dict)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     busy: Sequence[str] = ()
@@ -99,13 +101,12 @@ def decide(inputs: Inputs, options: TuningOptions) -> Decision:
     """What to do now. Never raises: what is missing is a reason for no change."""
     if inputs.n < options.min_samples:
         return _none((), f"{inputs.n} samples in the last {options.observe_window_s:g} s; {options.min_samples} needed")
-    needs = unmet(inputs, options)
-    proposals = _proposals(inputs, options, needs)
+    proposals = _proposals(inputs, options)
     if warned := _warned(inputs, options):
         return _none(proposals, warned)
     if inputs.busy:
         return _none(proposals, inputs.busy[0])
-    if not needs:
+    if not inputs.needs:
         return _none((), "every signal is at its target")
     against = 1.0 - options.threshold
     for proposal in proposals:
@@ -115,38 +116,32 @@ def decide(inputs: Inputs, options: TuningOptions) -> Decision:
         best = proposals[0]
         step = f"{best.rule} → {best.new:g}, p_improve {best.p_improve:.2f}"
         return _none(proposals, f"the evidence speaks against every step (best: {step})")
-    return _none((), f"{', '.join(needs)} not good, but every rule that could help is at its bound")
+    return _none((), f"{', '.join(inputs.needs)} not good, but every rule that could help is at its bound")
 
 
-def unmet(inputs: Inputs, options: TuningOptions) -> list[str]:
-    """The signals beyond their target, in the order in which they are minded."""
-    found = []
-    for name in NEEDS:
-        target = options.targets.get(name)
-        if target is None or name not in inputs.levels:
-            continue
-        if name == "phase_diff":
-            target = target.moved(inputs.phase_shift)
-        if target.holds(inputs.levels[name]):
-            continue
-        found.append(name)
-    return found
+def unmet(levels: Mapping[str, float], phase_shift: float, options: TuningOptions) -> list[str]:
+    """The signals whose level is beyond their target, in the order in which they are minded."""
+    return [name for name in NEEDS if name in levels and not target_of(name, phase_shift, options).holds(levels[name])]
 
 
-def _proposals(inputs: Inputs, options: TuningOptions, needs: Sequence[str]) -> list[Proposal]:
+def target_of(name: str, phase_shift: float, options: TuningOptions) -> Bound:
+    """A signal's target, the phase's with the correction by the natural rhythm; open where there is none."""
+    target = options.targets.get(name, Bound())
+    return target.moved(phase_shift) if name == "phase_diff" else target
+
+
+def _proposals(inputs: Inputs, options: TuningOptions) -> list[Proposal]:
     found: dict[str, Proposal] = {}
     for need, rule, part in _STEPS:
         knob = options.rules.get(rule)
-        if need not in needs or knob is None or rule not in inputs.values or rule in found:
+        if need not in inputs.needs or knob is None or rule not in inputs.values or rule in found:
             continue
         old = inputs.values[rule]
         new = round(min(max(old + knob.direction * knob.lr * part, knob.min), knob.max), 9)
         if new == old:
             continue
         evidence = inputs.evidence.get(rule, Evidence(p_improve=0.5, n=0))
-        level, target = inputs.levels[need], options.targets[need]
-        if need == "phase_diff":
-            target = target.moved(inputs.phase_shift)
+        level, target = inputs.levels[need], target_of(need, inputs.phase_shift, options)
         found[rule] = Proposal(
             rule=rule,
             old=old,

@@ -199,6 +199,7 @@ def _tell_inputs(inputs: dict[str, Any], proposals: list[dict[str, Any]]) -> Non
     typer.echo("")
     table(("signal", "level"), inputs["levels"].items(), "no samples in the observed window")
     evidence = inputs["evidence"]
+    typer.echo("")
     table(
         ("rule", "value", "p_improve", "effects", "decision score"),
         (
@@ -220,6 +221,7 @@ def _tell_inputs(inputs: dict[str, Any], proposals: list[dict[str, Any]]) -> Non
         "",
     )
     if proposals:
+        typer.echo("")
         table(
             ("proposal", "from", "to", "need", "score"),
             ((p["rule"], f"{p['old']:g}", f"{p['new']:g}", p["need"], p["score"]) for p in proposals),

@@ -35,21 +35,51 @@ class Normal:
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """Δ per unit of rule change, pooled: Σ w, Σ w·x with w = 1/se², and how many."""
+    """Effects of changes of one rule on one signal, pooled: ``n`` of them, Σ s², Σ s·Δ, Σ Δ², Σ se², with s the steps.
 
-    precision: float = 0.0
-    weighted: float = 0.0
+    A regression through the origin: Δ = effect per unit · s + noise.
+    """
+
     n: int = 0
+    steps: float = 0.0
+    product: float = 0.0
+    squares: float = 0.0
+    variances: float = 0.0
 
-    def plus(self, value: float, se: float) -> Observations:
-        """With one more; ``se`` > 0."""
-        weight = 1.0 / (se * se)
-        return Observations(precision=self.precision + weight, weighted=self.weighted + weight * value, n=self.n + 1)
+    def plus(self, step: float, delta: float, se: float) -> Observations:
+        """With one more; ``step`` is not 0, ``se`` > 0."""
+        return self.with_(
+            Observations(n=1, steps=step * step, product=step * delta, squares=delta * delta, variances=se * se)
+        )
+
+    def with_(self, other: Observations) -> Observations:
+        """Both together."""
+        return Observations(
+            n=self.n + other.n,
+            steps=self.steps + other.steps,
+            product=self.product + other.product,
+            squares=self.squares + other.squares,
+            variances=self.variances + other.variances,
+        )
 
     @property
     def mean(self) -> float | None:
-        """The weighted mean; None without any."""
-        return self.weighted / self.precision if self.n else None
+        """The effect per unit, Σ s·Δ / Σ s²; None without any."""
+        return self.product / self.steps if self.n else None
+
+    @property
+    def variance(self) -> float:
+        """Of one Δ about its expectation: the mean of the squared standard errors, or what the effects scatter by, if
+        that is more.
+
+        The mean, not each one's own: a standard error from half a minute is itself uncertain, and weights by it would
+        favour those that came out too small. The scatter, since a rule may do more on one day than on another.
+        """
+        known = self.variances / self.n
+        if self.n < 2:
+            return known
+        rest = self.squares - self.product * self.product / self.steps
+        return max(known, rest / (self.n - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +114,15 @@ class Priors:
 
 
 def update(prior: Normal, seen: Observations) -> Normal:
-    """The posterior: precisions add up, the mean is weighted by them.
+    """The posterior of the effect per unit: precisions add up, the mean is weighted by them.
 
     Source: Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.5.
     """
-    own = 1.0 / (prior.sigma * prior.sigma)
-    precision = own + seen.precision
-    return Normal(mu=(own * prior.mu + seen.weighted) / precision, sigma=math.sqrt(1.0 / precision))
+    if not seen.n:
+        return prior
+    own, variance = 1.0 / (prior.sigma * prior.sigma), seen.variance
+    precision = own + seen.steps / variance
+    return Normal(mu=(own * prior.mu + seen.product / variance) / precision, sigma=math.sqrt(1.0 / precision))
 
 
 def standard_error(signal: SignalEffect, noise_sigma: float) -> float | None:
@@ -128,7 +160,7 @@ def pool(changes: Iterable[tuple[float, Mapping[str, SignalEffect]]], noise_sigm
             se = None if signal is None or step == 0 else standard_error(signal, noise_sigma)
             if signal is None or signal.delta is None or se is None or se <= 0:
                 continue
-            out[name] = out[name].plus(signal.delta / step, se / abs(step))
+            out[name] = out[name].plus(step, signal.delta, se)
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -72,7 +72,7 @@ def fold(store: Store, loop: str, priors: Priors) -> JournalEntry | None:
     seen = observations(last)
     for rule, own in changes.items():
         before, new = seen.get(rule, {}), bayes.pool(own, priors.noise_sigma)
-        seen[rule] = {name: summed(before.get(name, Observations()), new[name]) for name in SIGNALS}
+        seen[rule] = {name: before.get(name, Observations()).with_(new[name]) for name in SIGNALS}
     data = {"upto": upto, "rules": {rule: _line(rule, own, priors) for rule, own in sorted(seen.items())}}
     return store.journal.append(loop, BAYES, data, entry_id=content_id("by", loop, upto))
 
@@ -136,13 +136,3 @@ def _alone(store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]]) ->
         if not any(start <= at < end for other, at in applied if other != event.event_id):
             kept[event.event_id] = (event, effect)
     return list(kept.values())
-
-
-def summed(one: Observations, other: Observations) -> Observations:
-    """Both together."""
-    return replace(
-        one,
-        precision=one.precision + other.precision,
-        weighted=one.weighted + other.weighted,
-        n=one.n + other.n,
-    )

@@ -18,7 +18,7 @@ from lumen_workers.effects.verdicts import Verdict
 from lumen_workers.experiments import bayes
 from lumen_workers.experiments.backtest.score import REWARD
 from lumen_workers.experiments.bayes import Observations, Priors
-from lumen_workers.experiments.belief import LoopBelief, summed
+from lumen_workers.experiments.belief import LoopBelief
 from lumen_workers.experiments.tuning.decide import Evidence, Inputs, Proposal, decide, unmet
 from lumen_workers.experiments.tuning.options import TuningOptions
 
@@ -83,7 +83,7 @@ def replay(rows: Sequence[tuple[RuleEvent, Effect]], options: TuningOptions, pri
         values[event.rule] = event.new
         new = bayes.pool([(event.new - event.old, effect.signals)], priors.noise_sigma)
         before = seen.get(event.rule, {})
-        seen[event.rule] = {name: summed(before.get(name, Observations()), new[name]) for name in SIGNALS}
+        seen[event.rule] = {name: before.get(name, Observations()).with_(new[name]) for name in SIGNALS}
     return Replay(
         policy=policy,
         changes=len(measured),

@@ -1,0 +1,49 @@
+"""How often the intervals of brackets hold, what they find, and what looking after each pair costs. JSON on stdout.
+
+Usage: brackets.py [RUNS]      default: 1000 experiments a cell
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from _machine import machine
+from support.proofs.brackets import SD, carried, looking, measure
+
+SEED = 20260131
+
+
+def main(arguments: Sequence[str]) -> None:
+    runs = int(arguments[0]) if arguments else 1000
+    cells = []
+    for phi in (0.9, 0.98):
+        for pairs in (10, 20):
+            for order, drift, effect in (
+                ("randomised", 0.0, 0.0),
+                ("randomised", 0.0, 0.02),
+                ("randomised", SD, 0.0),
+                ("randomised", SD, 0.02),
+                ("abab", SD, 0.0),
+            ):
+                found = measure(
+                    phi=phi, pairs=pairs, order=order, effect=effect, drift=drift, runs=runs, seed=SEED, drawn=runs // 4
+                )
+                cells.append(
+                    {"phi": phi, "pairs": pairs, "order": order, "drift": drift, "effect": effect, **asdict(found)}
+                )
+    looks = {
+        "null": asdict(looking(runs=10 * runs, looks=60, burn_in=6, seed=SEED)),
+        "effect": asdict(looking(runs=10 * runs, looks=60, burn_in=6, seed=SEED, effect=0.5)),
+    }
+    carry = {str(part): carried(carry=part, runs=runs // 2, pairs=20, seed=SEED) for part in (0.0, 0.01, 0.02)}
+    print(json.dumps({"machine": machine(), "runs": runs, "cells": cells, "looks": looks, "carry": carry}, indent=2))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -12,6 +12,7 @@ SCHEDULE = {
     "experiments": {"run": "experiments", "every_s": 5, "regions": "all"},
     "gateway": {"run": "gateway", "every_s": 5, "regions": "all"},
     "tune": {"run": "tune", "every_s": 120, "regions": "all"},
+    "rhythm": {"run": "rhythm", "every_s": 5, "regions": "all"},
     "deliver": {"run": "deliver", "every_s": 5, "regions": "all"},
     "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
     "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all", "spread_s": 300},

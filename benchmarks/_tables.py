@@ -410,10 +410,10 @@ def bayes(found: Mapping[str, Any]) -> str:
         f"Changes that did nothing, {found['runs']:,} a row: share with p_improve above .95 or below .05, by the "
         "standard error that belongs to the interval, and by that of independent samples."
     )
+    scaled, plain = pooling["per_unit"], pooling["unscaled"]
     after = (
         "Three changes of different size and direction, pooled for a step of +.02 whose effect is 0.012: the mean "
-        f"error is {pooling['per_unit']:+.4f} per unit of rule change, and {pooling['unscaled']:+.4f} when their deltas are "
-        "averaged as they are."
+        f"error is {scaled:+.4f} per unit of rule change, and {plain:+.4f} when their deltas are averaged as they are."
     )
     head = ("phi", "effects pooled", "ours", "independent samples")
     return f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(after)}"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lumen_workers.adapters.actuators import check_actuator, make_actuator
 from lumen_workers.adapters.channels import make_channels
+from lumen_workers.adapters.environment import make_environment
 from lumen_workers.adapters.remotes import LocalRemote
 from lumen_workers.adapters.sources import check_source, is_sampled, make_source
 from lumen_workers.adapters.store import open_store
@@ -21,6 +22,7 @@ from lumen_workers.domain.clock import SystemClock
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault
 from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.ports.environment import EnvironmentSource
 from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import LoopSpec
 from lumen_workers.engine.context import Context
@@ -144,6 +146,8 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         tuning=settings.tuning.options(),
         tuned_loops=tuple(name for name in settings.tuning.loops if name in settings.loops),
         priors=settings.bayes.options(),
+        rhythm=settings.rhythm.options(),
+        environment=functools.cache(functools.partial(environment_of, settings)),
     )
 
 
@@ -155,6 +159,11 @@ def remote_of(settings: Settings) -> Remote:
 def channels_of(settings: Settings) -> Mapping[str, Channel]:
     """The ways out to people, by name; nothing is connected."""
     return make_channels(settings.contacts)
+
+
+def environment_of(settings: Settings) -> EnvironmentSource | None:
+    """Where readings of the surroundings come from. Raises ConfigError."""
+    return make_environment(settings.rhythm.source, home=settings.home, timeout_s=settings.rhythm.timeout_s)
 
 
 def routes_of(settings: Settings) -> Routes:

@@ -30,6 +30,7 @@ from lumen_workers.cli import (
     loop,
     outbox,
     pki,
+    rhythm,
     rules,
     runs,
     schedule,
@@ -60,6 +61,7 @@ app.add_typer(findings.quotes, name="quotes")
 app.add_typer(findings.risks, name="risks")
 app.add_typer(experiment.app, name="experiment")
 tune.register(app)
+app.add_typer(rhythm.app, name="rhythm")
 simulate.register(app)
 daily.register(app)
 enqueue.register(app)

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from lumen_workers.config.broker import celery_url, database, tls_options
 from lumen_workers.config.contacts import contacts
 from lumen_workers.config.experiments.bayes import BayesFile
+from lumen_workers.config.experiments.rhythm import RhythmFile
 from lumen_workers.config.experiments.tuning import TuningFile
 from lumen_workers.config.files import ArchiveFile, LoopsFile, LumenFile, RegionName, Regions, explain, read
 from lumen_workers.config.gateway import GatewayFile
@@ -111,6 +112,7 @@ class Settings:
     gateway: GatewayFile
     tuning: TuningFile
     bayes: BayesFile
+    rhythm: RhythmFile
     loops: Mapping[str, LoopSpec]
     contacts: Contacts
 
@@ -276,6 +278,7 @@ def load(*, home: Path | None = None, region: str | None = None) -> Settings:
         gateway=read(_find(env, "gateway_activation.yaml"), GatewayFile),
         tuning=read(_find(env, "self_tuning.yaml"), TuningFile),
         bayes=read(_find(env, "bayes_priors.yaml"), BayesFile),
+        rhythm=read(_find(env, "rhythm.yaml"), RhythmFile),
         loops=_loops(read(_find(env, "loops.yaml"), LoopsFile)),
         contacts=_contacts(env, people),
     )

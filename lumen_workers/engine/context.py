@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from lumen_workers.domain.clock import Clock
 from lumen_workers.domain.failures import Policy, Verdict
 from lumen_workers.domain.ports import Channel, Dispatcher, Remote, Signer, Store
+from lumen_workers.domain.ports.environment import EnvironmentSource
 from lumen_workers.domain.recipients import Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.domain.regions import StandIn
@@ -19,6 +20,7 @@ from lumen_workers.experiments.bayes import Priors
 from lumen_workers.experiments.tuning.options import TuningOptions
 from lumen_workers.loop.gatekeeper import Gatekeeper
 from lumen_workers.loop.gateway import GatewayOptions
+from lumen_workers.loop.rhythm import RhythmOptions
 
 if TYPE_CHECKING:
     from lumen_workers.archive.freeze import FreezeOptions
@@ -69,6 +71,8 @@ class Context:
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
     tuning: TuningOptions = field(default_factory=TuningOptions)
     tuned_loops: tuple[str, ...] = ()
+    rhythm: RhythmOptions = field(default_factory=RhythmOptions)
+    environment: Callable[[], EnvironmentSource | None] = lambda: None
     priors: Priors = field(default_factory=lambda: Priors(effects={}, steps={}))
 
     @property

@@ -135,7 +135,7 @@ def _temperature(celsius: float | None, options: RhythmOptions) -> float | None:
 
 def _sound(decibel: float | None, options: RhythmOptions) -> float | None:
     # At 0 dB and below the logarithm has no value.
-    return None if decibel is None or decibel <= 0.0 else math.log10(decibel / options.sound_ref_db)
+    return None if decibel is None or decibel <= 0.0 else math.log10(decibel) - math.log10(options.sound_ref_db)
 
 
 def _of_day(now: datetime, utc_offset_h: float) -> float:

@@ -15,10 +15,10 @@ from lumen_workers.observability.days import due_days, open_runs, stages
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.notices import notices
 from lumen_workers.observability.regions import queues, regions, ticks
-from lumen_workers.observability.signals import deltas, gateways, signals
+from lumen_workers.observability.signals import deltas, gateways, rhythms, signals
 from lumen_workers.observability.view import View
 
-PARTS: Final = (signals, deltas, gateways, regions, ticks, queues, stages, open_runs, due_days, notices)
+PARTS: Final = (signals, deltas, gateways, rhythms, regions, ticks, queues, stages, open_runs, due_days, notices)
 
 
 class StoreCollector(Collector):
@@ -33,6 +33,10 @@ class StoreCollector(Collector):
         self._view = view
         self._parts = (*PARTS, Counters(view))
 
+    def part(self, name: str) -> Collector:
+        """The families whose names begin with ``name`` alone."""
+        return _Part(self, name)
+
     def collect(self) -> Iterator[Metric]:
         """Every family that has something to tell."""
         begin = time.perf_counter()
@@ -44,3 +48,14 @@ class StoreCollector(Collector):
         yield from gauges("lumen_build_info", "This exporter's code", ("version", "code_version"), [build])
         about = "How long this scrape took to read"
         yield from gauge("lumen_exporter_scrape_seconds", about, time.perf_counter() - begin)
+
+
+class _Part(Collector):
+    """Some families of another collector."""
+
+    def __init__(self, whole: StoreCollector, prefix: str) -> None:
+        self._whole = whole
+        self._prefix = prefix
+
+    def collect(self) -> Iterator[Metric]:
+        return (family for family in self._whole.collect() if family.name.startswith(self._prefix))

@@ -19,6 +19,7 @@ from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault, LumenError
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.runs import Run
+from lumen_workers.observability.collector import StoreCollector
 
 MOST_RUNS: Final = 100
 _PLAIN: Final = "text/plain; charset=utf-8"
@@ -33,7 +34,7 @@ class Exporter:
         host: str,
         port: int,
         store: Callable[[], Store],
-        collector: Collector,
+        collector: StoreCollector,
         token: str | None = None,
     ) -> None:
         """Bind (port 0: any free one). Raises ConfigError for an open address without ``token``, EnvironmentFault."""
@@ -85,11 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """One request."""
         url = urlsplit(self.path)
-        answer = {"/": self._home, "/metrics": self._metrics, "/healthz": self._health, "/api/runs": self._runs}.get(
-            url.path
-        )
+        answer = {
+            "/": self._home,
+            "/metrics": self._metrics,
+            "/rhythm_metrics": self._rhythm,
+            "/healthz": self._health,
+            "/api/runs": self._runs,
+        }.get(url.path)
         if answer is None:
-            self._send(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /api/runs\n")
+            self._send(HTTPStatus.NOT_FOUND, "there are /metrics, /rhythm_metrics, /healthz and /api/runs\n")
         elif url.path not in ("/", "/healthz") and not self._may():
             headers = {"WWW-Authenticate": "Bearer"}
             self._send(HTTPStatus.UNAUTHORIZED, "give the exporter's token as a bearer token\n", headers=headers)
@@ -103,9 +108,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.FOUND, "", headers={"Location": "/metrics"})
 
     def _metrics(self, query: str) -> None:  # noqa: ARG002
+        self._tell(self.exporter.collector)
+
+    def _rhythm(self, query: str) -> None:  # noqa: ARG002
+        """S14's own page of metrics."""
+        self._tell(self.exporter.collector.part("lumen_rhythm"))
+
+    def _tell(self, collector: Collector) -> None:
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
         with self.exporter.turn:
-            body = encode(self.exporter.collector)
+            body = encode(collector)
         self._send(HTTPStatus.OK, body, content_type)
 
     def _health(self, query: str) -> None:  # noqa: ARG002

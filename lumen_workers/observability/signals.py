@@ -1,4 +1,4 @@
-"""The loops: their newest sample, what the last change of each rule did, and their gateway (S03)."""
+"""The loops: newest sample, what the last change of each rule did, gateway (S03), natural rhythm (S14)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.experiments.rhythm import newest
 from lumen_workers.observability.families import gauges
 from lumen_workers.observability.view import View
 
@@ -59,3 +60,21 @@ def gateways(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # no
     rows = (((loop,), float(found.get(loop, 0))) for loop in store.loops.rates())
     about = "0 unknown, 1 initializing, 2 binding, 3 resonating, 4 locked"
     yield from gauges("lumen_gateway_status", about, ("loop",), rows)
+
+
+def rhythms(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
+    """The natural rhythm as each tuned loop's newest fresh line has it (S14)."""
+    found = {loop: entry.data for loop in store.loops.rates() if (entry := newest(store, loop, now)) is not None}
+    for name, key, about in (
+        ("blend", "blend", "Weighted mean of what the surroundings add"),
+        ("delta_phase", "delta_phase", "By how much the phase target is moved"),
+    ):
+        rows = (((loop,), data[key]) for loop, data in found.items() if data[key] is not None)
+        yield from gauges(f"lumen_rhythm_{name}", about, ("loop",), rows)
+    parts = (
+        ((loop, name), value)
+        for loop, data in found.items()
+        for name, value in data["contributions"].items()
+        if value is not None
+    )
+    yield from gauges("lumen_rhythm_contribution", "One part of the blend", ("loop", "of"), parts)

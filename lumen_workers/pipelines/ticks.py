@@ -1,4 +1,4 @@
-"""The ticks: sample, effects, experiments, gateway, tune, deliver, reconcile."""
+"""The ticks: sample, effects, experiments, gateway, tune, rhythm, deliver, reconcile."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lumen_workers.findings.speaker import speak
 from lumen_workers.loop.rules import NotApplied
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
 from lumen_workers.pipelines.experiments import experiments
+from lumen_workers.pipelines.rhythm import rhythm
 from lumen_workers.pipelines.tuning import tune
 
 
@@ -80,6 +81,7 @@ TICKS = (
     Tick(name="experiments", run=experiments),
     Tick(name="gateway", run=gateway),
     Tick(name="tune", run=tune),
+    Tick(name="rhythm", run=rhythm),
     Tick(name="deliver", run=deliver),
     Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
 )

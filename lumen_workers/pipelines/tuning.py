@@ -6,6 +6,7 @@ from lumen_workers.domain.errors import LumenError
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.ticks import entry_of
 from lumen_workers.experiments.belief import believe, fold
+from lumen_workers.experiments.rhythm import phase_shift
 from lumen_workers.experiments.scores import decision_scores
 from lumen_workers.experiments.tuning.cycle import Tuner
 from lumen_workers.loop.gateway import why_not_locked
@@ -40,4 +41,5 @@ def tuner_of(ctx: Context, loop: str) -> Tuner:
         options=ctx.tuning,
         belief=believe(ctx.store, loop, ctx.priors, decision_scores(ctx.store, loop, steps)),
         lock=lambda: why_not_locked(ctx.store, loop, ctx.gateway),
+        phase_shift=lambda: phase_shift(ctx.store, loop, ctx.store.now()),
     )

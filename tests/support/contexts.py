@@ -146,9 +146,13 @@ class World:
         self.store.close()
 
 
-def entries(regions: Sequence[str] = (A, B), zone: ZoneInfo = ZONE, data: Any = None) -> dict[str, Entry]:
+def entries(
+    regions: Sequence[str] = (A, B),
+    zone: ZoneInfo = ZONE,
+    data: Any = None,
+    known: tuple[str, ...] = ("effects", "reconcile", "daily", "sample"),
+) -> dict[str, Entry]:
     """A checked schedule."""
-    known = ("effects", "reconcile", "daily", "sample")
     return parse(SCHEDULE if data is None else data, known=known, regions=tuple(regions), zone=zone, origin="s.py")
 
 

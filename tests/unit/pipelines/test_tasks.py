@@ -35,6 +35,7 @@ def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
             "lumen.experiments",
             "lumen.gateway",
             "lumen.tune",
+            "lumen.rhythm",
             "lumen.deliver",
             "lumen.reconcile",
             "lumen.daily",
@@ -43,7 +44,17 @@ def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
         *(f"lumen.daily.{stage}" for stage in ("build", "pdf", "freeze", "sign", "verify")),
     }
     assert {name for name, task in TASKS.items() if task.lane == "sampler"} == {"lumen.sample"}
-    assert SCHEDULABLE == ("daily", "deliver", "effects", "experiments", "gateway", "reconcile", "sample", "tune")
+    assert SCHEDULABLE == (
+        "daily",
+        "deliver",
+        "effects",
+        "experiments",
+        "gateway",
+        "reconcile",
+        "rhythm",
+        "sample",
+        "tune",
+    )
     with pytest.raises(ValueError, match="declared twice"):
         table((*ALL, ALL[0]))
     with pytest.raises(UsageError, match=r"known: .*reconcile"):

@@ -23,6 +23,7 @@ from lumen_workers.cli import (
     effects,
     enqueue,
     exporter,
+    impact,
     letters,
     loop,
     outbox,
@@ -51,6 +52,7 @@ app.add_typer(loop.app, name="loop")
 app.add_typer(effects.app, name="effects")
 app.add_typer(effects.quotes, name="quotes")
 app.add_typer(effects.risks, name="risks")
+impact.register(app)
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

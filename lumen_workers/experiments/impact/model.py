@@ -1,9 +1,10 @@
-"""Ridge regression of the target on its controls with AR(1) noise, and its forecast of the post-period.
+"""Ridge regression of the target on its controls with correlated noise, and its forecast of the post-period.
 
 y = a + xᵀb + e, where x are the controls standardised on the pre-period, b ~ N(0, s²/λ) (the ridge penalty λ·|b|²; the
-intercept has none) and e is stationary AR(1) noise of variance s². For one phi all is linear and normal: the forecast
-is a Student t on n − 1 − k degrees of freedom. phi is not known: the forecast is the mixture over its restricted
-likelihood (Harville, J. Am. Stat. Assoc. 72 (1977) 320), every phi being as likely as every other beforehand.
+intercept has none) and e is stationary noise of variance s²: AR(1), a share of it white (``noise``). For given phi and
+share all is linear and normal, and the forecast is a Student t on n − 1 − k degrees of freedom. They are not known: the
+forecast is the mixture over their restricted likelihood (Harville, J. Am. Stat. Assoc. 72 (1977) 320), every pair being
+as likely as every other beforehand.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from lumen_workers.experiments.impact.mixture import Mixture
-from lumen_workers.experiments.impact.noise import Sums, grid, pair_sum, powers
+from lumen_workers.experiments.impact.noise import Grid, pair_sum, powers, whiten
 from lumen_workers.experiments.impact.records import Floats
 from lumen_workers.experiments.impact.rows import Rows
 
 _LIGHT: Final = 1e-9
-"""Points of phi with less of the likelihood than this are left out."""
+"""Points of the grid with less of the likelihood than this are left out."""
 
 _FLOOR: Final = 1e-14
 """Least share of the target's variance that is taken for noise: a perfect fit divides by nothing."""
@@ -52,28 +53,36 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The model fitted to the pre-period, in standardised units, at G points of phi.
+    """The model fitted to the pre-period, in standardised units, at G points of the noise's grid.
 
     ``coef`` is float64[G, p], intercept first; ``inverse``, float64[G, p, p], times ``variance``, float64[G], that of
-    the noise, is its covariance. ``weight`` is each phi's probability. ``row``, ``value`` and ``step`` are of the last
-    pre row.
+    the noise, is its covariance. ``weight`` is each point's probability. Of the last pre row, whose number is ``step``:
+    what is left of the AR(1) part in the regressors (``row``, float64[G, p]), in the target (``value``, float64[G]),
+    and its variance by that of the noise (``spread``, float64[G]).
     """
 
     scale: Scale
     ridge: float
-    phi: Floats
+    grid: Grid
     weight: Floats
     coef: Floats
     inverse: Floats
     variance: Floats
     df: float
     row: Floats
-    value: float
+    value: Floats
+    spread: Floats
     step: int
 
     @property
     def mean_phi(self) -> float:
-        return float(self.weight @ self.phi)
+        """Correlation of the AR(1) part from one step to the next."""
+        return float(self.weight @ self.grid.phi)
+
+    @property
+    def mean_white(self) -> float:
+        """Share of white noise in the noise's variance."""
+        return float(self.weight @ self.grid.white)
 
     @property
     def mean_coef(self) -> Floats:
@@ -81,19 +90,20 @@ class Fit:
         return self.weight @ self.coef
 
     def effect(self, post: Rows) -> Mixture:
-        """The mean of observed − counterfactual over ``post``, in the target's unit."""
-        x, y = self.scale.design(post), self.scale.target(post)
-        reach = powers(self.phi, post.step - self.step).mean(axis=1)
-        pairs = pair_sum(self.phi, post.step)[:, -1] / len(post) ** 2
-        return self._mixture(x.mean(axis=0), float(y.mean()), reach, pairs)
+        """The mean of observed − counterfactual over ``post``, in the target's unit.
 
-    def _mixture(self, x: Floats, y: float, reach: Floats, pairs: Floats) -> Mixture:
-        """The last pre row says what noise the post-period begins with; of it ``reach`` is left on average."""
-        lever = x[None, :] - reach[:, None] * self.row[None, :]
-        loc = y - reach * self.value - np.einsum("gp,gp->g", lever, self.coef)
-        spread = np.maximum(pairs - reach**2, 0.0) + np.einsum("gp,gpq,gq->g", lever, self.inverse, lever)
+        The last pre rows say what noise the post-period begins with; it fades by phi from step to step.
+        """
+        x, y = self.scale.design(post).mean(axis=0), float(self.scale.target(post).mean())
+        n, phi, own = len(post), self.grid.phi, 1.0 - self.grid.white
+        left = powers(phi, post.step - self.step).mean(axis=1)
+        pairs = pair_sum(phi, post.step)[:, -1] / n**2
+        lever = x - left[:, None] * self.row
+        loc = y - left * self.value - np.einsum("gp,gp->g", lever, self.coef)
+        noise = own * pairs - left**2 * (own - self.spread) + self.grid.white / n
+        known = np.einsum("gp,gpq,gq->g", lever, self.inverse, lever)
         unit = self.scale.y_sd
-        return Mixture(self.weight, unit * loc, unit * np.sqrt(self.variance * spread), self.df)
+        return Mixture(self.weight, unit * loc, unit * np.sqrt(self.variance * (noise + known)), self.df)
 
 
 def fit(pre: Rows, ridge: float) -> Fit:
@@ -101,26 +111,26 @@ def fit(pre: Rows, ridge: float) -> Fit:
     scale = Scale.of(pre)
     x, y = scale.design(pre), scale.target(pre)
     n, p = x.shape
-    phi = grid(n)
-    gram, log_r = Sums.of(pre.step, np.column_stack([x, y])).whitened(phi)
-    coef, inverse, rest, log_a = solve(gram, ridge)
+    grid = Grid.of(n)
+    white = whiten(grid, pre.step, np.column_stack([x, y]))
+    coef, inverse, rest, log_a = solve(white.gram(), ridge)
     df = float(n - p)
-    # Points lie evenly in arcsin phi: each stands for a stretch of phi of √(1 − phi²).
-    log = 0.5 * np.log1p(-phi * phi) - 0.5 * (log_r + log_a + df * np.log(rest))
+    log = np.log(grid.prior) - 0.5 * (white.log_det + log_a + df * np.log(rest))
     weight = np.exp(log - log.max())
     weight /= weight.sum()
     kept = weight > _LIGHT
     return Fit(
         scale=scale,
         ridge=ridge,
-        phi=phi[kept],
+        grid=grid.only(kept),
         weight=weight[kept] / weight[kept].sum(),
         coef=coef[kept],
         inverse=inverse[kept],
         variance=rest[kept] / df,
         df=df,
-        row=x[-1],
-        value=float(y[-1]),
+        row=white.state[kept, :p],
+        value=white.state[kept, p],
+        spread=white.spread[kept],
         step=int(pre.step[-1]),
     )
 

@@ -1,8 +1,9 @@
-"""AR(1) noise in sums: what a likelihood needs of a table of series, for every phi at once.
+"""The noise: AR(1), with or without white noise on top, whitened for every pair of parameters at once.
 
-The correlation of two rows k steps apart is phi^k, so a missing row is a longer lag and nothing else. The whitened rows
-(z_i − phi^k·z_j)/√(1 − phi^2k) are independent; sums over the rows of equal lag k are all that is needed of them. AR(1)
-with missing observations: Jones, Technometrics 22 (1980) 389.
+The variance is 1, of which a share ``white`` is white; the rest has the correlation phi^k over k steps, so a missing row
+is a longer lag and nothing else. The sum is an ARMA(1, 1): what AR(1) alone says of it is too short a memory, and
+intervals that are too narrow. It is whitened by a Kalman filter with one state, the AR(1) part (Jones, Technometrics
+22 (1980) 389); the filter's gains do not depend on the data, so all series go through it side by side.
 """
 
 from __future__ import annotations
@@ -18,46 +19,83 @@ from lumen_workers.experiments.impact.records import Floats, Ints
 PHI_MIN: Final = -0.9
 """Where the grid of phi begins; it ends short of 1."""
 
-POINTS: Final = 96
-MOST: Final = 768
+LEAST: Final = 24
+MOST: Final = 128
+"""Points of phi."""
+
+WHITES: Final = (0.0, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8)
+"""Shares of white noise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """Sums over the rows of equal lag: of z_j zᵀ_j, of d_i zᵀ_j and of d_i dᵀ_i, where j is the row before i and
-    d_i = z_i − z_j (differences: near phi = 1 the products themselves would cancel)."""
+class Grid:
+    """Pairs of parameters, float64[G] each. ``prior`` is what each stands for: phi and the share are flat."""
 
-    lag: Ints
-    count: Floats
-    old: Floats
-    mixed: Floats
-    step: Floats
-    first: Floats
+    phi: Floats
+    white: Floats
+    prior: Floats
 
     @classmethod
-    def of(cls, steps: Ints, z: Floats) -> Sums:
-        """Of the rows ``z`` (float64[n, q]) at the step numbers ``steps`` (ascending)."""
-        lags = np.diff(steps)
-        before, moved = z[:-1], np.diff(z, axis=0)
-        known = np.unique(lags)
-        parts = [lags == lag for lag in known] if len(known) > 1 else [slice(None)]
-        return cls(
-            lag=known,
-            count=np.array([np.count_nonzero(lags == lag) for lag in known], np.float64),
-            old=np.stack([before[part].T @ before[part] for part in parts]),
-            mixed=np.stack([moved[part].T @ before[part] for part in parts]),
-            step=np.stack([moved[part].T @ moved[part] for part in parts]),
-            first=np.outer(z[0], z[0]),
-        )
+    def of(cls, samples: int) -> Grid:
+        """For that many rows: evenly spaced in arcsin phi.
 
-    def whitened(self, phi: Floats) -> tuple[Floats, Floats]:
-        """ZᵀR⁻¹Z, float64[G, q, q], and log|R|, float64[G], where R are the noise's correlations."""
-        rho = powers(phi, self.lag)
-        white = 1.0 / (1.0 - rho * rho)
-        short = 1.0 - rho
-        mixed = np.einsum("gl,lij->gij", white * short, self.mixed)
-        total = np.einsum("gl,lij->gij", white, self.step) + np.einsum("gl,lij->gij", white * short**2, self.old)
-        return total + mixed + mixed.transpose(0, 2, 1) + self.first, -np.log(white) @ self.count
+        There an estimate of phi scatters by 1/√samples wherever phi lies; a step is no longer than that.
+        """
+        low, high = math.asin(PHI_MIN), math.pi / 2
+        count = min(MOST, max(LEAST, math.ceil((high - low) * math.sqrt(samples))))
+        phi = np.sin(low + (high - low) * (np.arange(count) + 0.5) / count)
+        # A point stands for a stretch of phi of √(1 − phi²), and for half the way to the shares on either side.
+        edges = np.concatenate([[0.0], (np.array(WHITES[1:]) + np.array(WHITES[:-1])) / 2, [1.0]])
+        prior = np.sqrt(1.0 - phi * phi)[:, None] * np.diff(edges)
+        return cls(np.repeat(phi, len(WHITES)), np.tile(WHITES, count), prior.ravel() / prior.sum())
+
+    def only(self, kept: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Grid:
+        """These points only."""
+        return Grid(self.phi[kept], self.white[kept], self.prior[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Whitened:
+    """Series without their correlation: ``rows`` float64[G, n, q]; ``log_det`` float64[G] is log|R|.
+
+    ``state``, float64[G, q], is what the AR(1) part of each series is believed to be at the last row, ``spread``,
+    float64[G], its variance there.
+    """
+
+    rows: Floats
+    log_det: Floats
+    state: Floats
+    spread: Floats
+
+    def gram(self) -> Floats:
+        """ZᵀR⁻¹Z, float64[G, q, q]."""
+        found: Floats = self.rows.transpose(0, 2, 1) @ self.rows
+        return found
+
+
+def whiten(grid: Grid, steps: Ints, z: Floats) -> Whitened:
+    """The series ``z`` (float64[n, q]) at the step numbers ``steps`` (ascending)."""
+    n, q = z.shape
+    points = len(grid.phi)
+    known, place = np.unique(np.diff(steps, prepend=steps[:1]), return_inverse=True)
+    reach = powers(grid.phi, known)
+    own = 1.0 - grid.white
+    out = np.empty((n, points, q))
+    state, spread = np.zeros((points, q)), own.copy()
+    scale = np.empty((n, points))
+    for row in range(n):
+        if row:
+            rho = reach[:, place[row]]
+            state = rho[:, None] * state
+            spread = own + rho * rho * (spread - own)
+        total = spread + grid.white
+        shock = z[row] - state
+        gain = spread / total
+        state = state + gain[:, None] * shock
+        spread = spread * (1.0 - gain)
+        out[row], scale[row] = shock, total
+    out /= np.sqrt(scale)[:, :, None]
+    return Whitened(np.ascontiguousarray(out.transpose(1, 0, 2)), np.log(scale).sum(axis=0), state, spread)
 
 
 def powers(phi: Floats, lag: Ints) -> Floats:
@@ -66,22 +104,11 @@ def powers(phi: Floats, lag: Ints) -> Floats:
     return raised
 
 
-def grid(samples: int) -> Floats:
-    """Points of phi for that many samples, evenly spaced in arcsin phi.
-
-    There an estimate of phi scatters by 1/√samples wherever phi lies; a step of the grid is no longer than that.
-    """
-    low, high = math.asin(PHI_MIN), math.pi / 2
-    count = min(MOST, max(POINTS, math.ceil((high - low) * math.sqrt(samples))))
-    found: Floats = np.sin(low + (high - low) * (np.arange(count) + 0.5) / count)
-    return found
-
-
 def pair_sum(phi: Floats, steps: Ints) -> Floats:
-    """ΣΣ phi^|i−j| over all pairs of the step numbers, up to each row: float64[G, n]."""
+    """ΣΣ phi^|i−j| over all pairs of the step numbers up to each row: float64[G, n]."""
     reach = powers(phi, np.diff(steps, prepend=steps[:1]))
-    total, tail = np.empty_like(reach), np.zeros(len(phi))
-    before = np.zeros(len(phi))
+    total = np.empty_like(reach)
+    tail, before = np.zeros(len(phi)), np.zeros(len(phi))
     for row in range(len(steps)):
         # The tail is Σ phi^(t_row − t_i) over the rows before; each pair counts twice, the row with itself once.
         tail = reach[:, row] * (tail + 1.0) if row else tail

@@ -19,6 +19,7 @@ def trace(fit: Fit, split: Split, level: float) -> Path:
 
     pre, post = split.pre, split.post
     unit, n = fit.scale.y_sd, len(post)
+    rows = np.arange(1, n + 1)
     reach_t = float(stdtrit(fit.df, 0.5 + level / 2)) * np.sqrt((fit.df - 2.0) / fit.df)
     order = np.argsort(fit.weight)[::-1]
     order = order[: int(np.searchsorted(np.cumsum(fit.weight[order]), _ENOUGH)) + 1]
@@ -27,16 +28,16 @@ def trace(fit: Fit, split: Split, level: float) -> Path:
     x, y = fit.scale.design(post), fit.scale.target(post)
     single, running = _Moments(n), _Moments(n)
     for share, at in zip(weight, order, strict=True):
-        phi, coef = fit.phi[at : at + 1], fit.coef[at]
+        phi, white, coef = fit.grid.phi[at : at + 1], fit.grid.white[at], fit.coef[at]
         left = powers(phi, post.step - fit.step)[0]
-        pairs = pair_sum(phi, post.step)[0]
-        lever = x - left[:, None] * fit.row
-        effect = y - left * fit.value - lever @ coef
+        lost = 1.0 - white - fit.spread[at]
+        lever = x - left[:, None] * fit.row[at]
+        effect = y - left * fit.value[at] - lever @ coef
         factor = fit.variance[at] * fit.df / (fit.df - 2.0)
-        single.add(share, effect, factor * (1.0 - left**2 + _quadratic(lever, fit.inverse[at])))
+        single.add(share, effect, factor * (1.0 - left**2 * lost + _quadratic(lever, fit.inverse[at])))
+        noise = (1.0 - white) * pair_sum(phi, post.step)[0] - np.cumsum(left) ** 2 * lost + white * rows
         total = np.cumsum(lever, axis=0)
-        spread = pairs - np.cumsum(left) ** 2 + _quadratic(total, fit.inverse[at])
-        running.add(share, np.cumsum(effect), factor * spread)
+        running.add(share, np.cumsum(effect), factor * (noise + _quadratic(total, fit.inverse[at])))
     effect, reach = unit * single.mean, unit * reach_t * single.sd()
     summed, sum_reach = unit * running.mean, unit * reach_t * running.sd()
     fitted = fit.scale.y_mean + unit * (fit.scale.design(pre) @ fit.mean_coef)

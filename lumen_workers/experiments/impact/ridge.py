@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from lumen_workers.experiments.impact.model import Scale, fit, solve
-from lumen_workers.experiments.impact.noise import Sums, powers
+from lumen_workers.experiments.impact.model import fit, solve
+from lumen_workers.experiments.impact.noise import Grid, whiten
 from lumen_workers.experiments.impact.rows import Rows
 
 LAMBDAS: Final = tuple(float(10.0**exponent) for exponent in np.arange(-2.0, 4.1, 0.5))
@@ -21,18 +21,17 @@ def choose(pre: Rows) -> float:
     """The penalty of LAMBDAS that forecasts best within ``pre``.
 
     Forward cross-validation: the model of the rows up to a cut forecasts the block behind it, at FOLDS cuts. What is
-    scored are innovations, the part of an error that the error before does not tell: the errors themselves follow each
-    other, and a long excursion of the noise would decide. phi is that of the whole pre-period with the least penalty.
+    scored are innovations, the part of an error that the errors before do not tell: the errors themselves follow each
+    other, and a long excursion of the noise would decide. The noise is that of the fit with the least penalty.
     """
-    phi = np.array([fit(pre, LAMBDAS[0]).mean_phi])
+    least = fit(pre, LAMBDAS[0])
+    grid = Grid(np.array([least.mean_phi]), np.array([least.mean_white]), np.ones(1))
+    scale = least.scale
+    z = whiten(grid, pre.step, np.column_stack([scale.design(pre), scale.target(pre)])).rows[0]
     cuts = np.linspace(len(pre) * 3 // 8, len(pre), FOLDS + 1).astype(int)
     loss = np.zeros(len(LAMBDAS))
     for start, end in pairwise(cuts.tolist()):
-        past, block = pre[:start], pre[start - 1 : end]
-        scale = Scale.of(past)
-        gram, _ = Sums.of(past.step, np.column_stack([scale.design(past), scale.target(past)])).whitened(phi)
+        gram = (z[:start].T @ z[:start])[None]
         coef = np.stack([solve(gram, ridge)[0][0] for ridge in LAMBDAS], axis=1)
-        error = scale.y_sd * (scale.target(block)[:, None] - scale.design(block) @ coef)
-        rho = powers(phi, np.diff(block.step))[0][:, None]
-        loss += (((error[1:] - rho * error[:-1]) ** 2) / (1.0 - rho * rho)).sum(axis=0)
+        loss += ((z[start:end, -1:] - z[start:end, :-1] @ coef) ** 2).sum(axis=0)
     return LAMBDAS[int(np.argmin(loss))]

@@ -26,6 +26,7 @@ from lumen_workers.cli import (
     exporter,
     findings,
     gateway,
+    impact,
     letters,
     loop,
     outbox,
@@ -63,6 +64,7 @@ app.add_typer(experiment.app, name="experiment")
 tune.register(app)
 app.add_typer(rhythm.app, name="rhythm")
 simulate.register(app)
+impact.register(app)
 daily.register(app)
 enqueue.register(app)
 schedule.register(app)

@@ -120,6 +120,10 @@ class Settings:
     def home(self) -> Path:
         return self.env.home
 
+    def file(self, name: str) -> Path:
+        """The configuration file of that name: in ``LUMEN_CONFIGS``, else the shipped one. Raises ConfigError."""
+        return _find(self.env, name)
+
     @cached_property
     def regions(self) -> tuple[str, ...]:
         """Every region of the system, in order."""

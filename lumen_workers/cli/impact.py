@@ -13,6 +13,7 @@ from lumen_workers.cli import open as opened
 from lumen_workers.cli.output import Json, echo_json, table
 
 if TYPE_CHECKING:
+    from lumen_workers.domain.ports import Store
     from lumen_workers.experiments.impact import ImpactOptions, ImpactReport
 
 
@@ -98,7 +99,7 @@ def _of_file(
     config: Path | None,
     given: dict[str, Any],
 ) -> tuple[ImpactReport, dict[str, Any]]:
-    from lumen_workers.config.impact import load
+    from lumen_workers.config.experiments.impact import load
     from lumen_workers.experiments.impact import ImpactOptions, analyse
     from lumen_workers.experiments.impact.csv_file import event_at, read
 
@@ -115,7 +116,7 @@ def _of_file(
 def _of_loop(
     loop: str, metric: str | None, controls: list[str] | None, event: str, config: Path | None, given: dict[str, Any]
 ) -> tuple[ImpactReport, dict[str, Any]]:
-    from lumen_workers.config.impact import load
+    from lumen_workers.config.experiments.impact import load
     from lumen_workers.experiments.impact import analyse, loops
 
     with opened.store() as (settings, store):
@@ -127,8 +128,23 @@ def _of_loop(
         at, event_id = loops.instant(store, loop, event)
         options = replace(_options(file), **{"good": loops.GOOD.get(metric), "relevant": loops.RELEVANT} | given)
         data = loops.observations(store, loop, metric, controls, at, options)
-        notes = loops.overlaps(store, loop, event_id, at, options)
-    return analyse(data, at, options, notes), {"loop": loop, "event_id": event_id}
+        report = analyse(data, at, options, loops.overlaps(store, loop, event_id, at, options))
+        if report.mean is not None:
+            _keep(store, loop, event_id, report)
+    return report, {"loop": loop, "event_id": event_id}
+
+
+def _keep(store: Store, loop: str, event_id: str | None, report: ImpactReport) -> None:
+    """Note the report in the journal; the same analysis again adds nothing."""
+    import json
+
+    from lumen_workers.domain.ids import content_id
+    from lumen_workers.domain.journal import IMPACT
+
+    rule = None if event_id is None else store.rules.get(event_id).rule
+    data = {"event_id": event_id, "rule": rule, **report.as_dict()}
+    entry_id = content_id("im", loop, event_id, json.dumps(data, sort_keys=True))
+    store.journal.append(loop, IMPACT, data, entry_id=entry_id)
 
 
 def _options(file: Any) -> ImpactOptions:

@@ -238,10 +238,6 @@ class Settings:
         }
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
-    def file(self, name: str) -> Path:
-        """A configuration file: the one in ``LUMEN_CONFIGS``, else the shipped one."""
-        return _find(self.env, name)
-
     def check_region(self, region: str) -> str:
         """``region`` if it is one of ours. Raises UsageError."""
         if region not in self.regions:

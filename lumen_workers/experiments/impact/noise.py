@@ -1,7 +1,7 @@
 """The noise: AR(1), with or without white noise on top, whitened for every pair of parameters at once.
 
-The variance is 1, of which a share ``white`` is white; the rest has the correlation phi^k over k steps, so a missing row
-is a longer lag and nothing else. The sum is an ARMA(1, 1): what AR(1) alone says of it is too short a memory, and
+The variance is 1, of which a share ``white`` is white; the rest has the correlation phi^k over k steps, so a missing
+row is a longer lag and nothing else. The sum is an ARMA(1, 1): what AR(1) alone says of it is too short a memory, and
 intervals that are too narrow. It is whitened by a Kalman filter with one state, the AR(1) part (Jones, Technometrics
 22 (1980) 389); the filter's gains do not depend on the data, so all series go through it side by side.
 """

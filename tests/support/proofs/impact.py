@@ -1,4 +1,4 @@
-"""How often an impact analysis is right: targets whose effect is known, two good controls and one that the event moves."""
+"""How often an impact analysis is right: targets with known effect, two good controls, one that the event moves."""
 
 from __future__ import annotations
 

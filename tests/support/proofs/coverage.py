@@ -89,7 +89,9 @@ FURTHER: Final = (
 
 BEYOND: Final = (
     ar1(0.995, name="phi 0.995: a memory of 40 s in windows of 30 s"),
+    ar1(0.98, samples=50, name="phi 0.98: a memory of 10 s in windows of 10 s"),
     ar1(0.95, white=0.5, name="phi 0.95, half of the variance white noise on top"),
+    ar1(0.98, white=0.2, name="phi 0.98, a fifth of the variance white noise on top"),
 )
 """Where the intervals do not hold what they say."""
 

@@ -40,10 +40,11 @@ _ANSWERS = ("token_expired", "build")
 
 
 def check(settings: Settings) -> None:
-    """Every loop's source and actuator options, without opening anything. Raises ConfigError."""
+    """Every loop's source and actuator options and the rhythm's source, opening nothing. Raises ConfigError."""
     for loop in settings.loops.values():
         check_source(loop)
         check_actuator(loop)
+    environment_of(settings)
 
 
 def open_home(settings: Settings) -> Path:

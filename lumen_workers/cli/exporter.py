@@ -31,7 +31,7 @@ def exporter(
         float | None, typer.Option("--every", min=1, help="Again every so many seconds, until Ctrl-C.")
     ] = None,
 ) -> None:
-    """Serve /metrics for Prometheus, and /api/runs; or write or push the metrics."""
+    """Serve /metrics and /rhythm_metrics for Prometheus, and /api/runs; or write or push the metrics."""
     from lumen_workers import config
     from lumen_workers.domain.errors import UsageError
     from lumen_workers.local import exporter as source

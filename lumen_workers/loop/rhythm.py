@@ -83,7 +83,7 @@ def correction(readings: Sequence[Surrounding], now: datetime, options: RhythmOp
     input's weight is left out.
     """
     now = require_aware(now, "now")
-    recent = [one for one in readings if now - timedelta(seconds=options.max_age_s) < one.ts <= now]
+    recent = [one for one in readings if since(now, options) < one.ts <= now]
     inputs = {name: _mean(recent, name) for name in INPUTS}
     contributions = {
         "light": _light(inputs["light_intensity"], now, options),
@@ -101,6 +101,11 @@ def correction(readings: Sequence[Surrounding], now: datetime, options: RhythmOp
         delta_phase=None if blend is None else options.max_correction * min(max(blend, -1.0), 1.0),
         readings=len(recent),
     )
+
+
+def since(now: datetime, options: RhythmOptions) -> datetime:
+    """Readings at or before this are too old to count at ``now``."""
+    return now - timedelta(seconds=options.max_age_s)
 
 
 def blended(contributions: Mapping[str, float | None], weights: RhythmWeights) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final
 
 from prometheus_client.metrics_core import Metric
@@ -18,7 +19,21 @@ from lumen_workers.observability.regions import queues, regions, ticks
 from lumen_workers.observability.signals import deltas, gateways, rhythms, signals
 from lumen_workers.observability.view import View
 
-PARTS: Final = (signals, deltas, gateways, rhythms, regions, ticks, queues, stages, open_runs, due_days, notices)
+Part = Callable[[Store, View, datetime], Iterator[Metric]]
+
+PARTS: Final[tuple[Part, ...]] = (
+    signals,
+    deltas,
+    gateways,
+    rhythms,
+    regions,
+    ticks,
+    queues,
+    stages,
+    open_runs,
+    due_days,
+    notices,
+)
 
 
 class StoreCollector(Collector):
@@ -31,11 +46,11 @@ class StoreCollector(Collector):
     def __init__(self, store: Callable[[], Store], view: View) -> None:
         self._store = store
         self._view = view
-        self._parts = (*PARTS, Counters(view))
+        self._parts: tuple[Part, ...] = (*PARTS, Counters(view))
 
-    def part(self, name: str) -> Collector:
-        """The families whose names begin with ``name`` alone."""
-        return _Part(self, name)
+    def only(self, part: Part) -> Collector:
+        """A collector of one of the parts; it reads nothing else."""
+        return _Only(self._store, self._view, part)
 
     def collect(self) -> Iterator[Metric]:
         """Every family that has something to tell."""
@@ -50,12 +65,14 @@ class StoreCollector(Collector):
         yield from gauge("lumen_exporter_scrape_seconds", about, time.perf_counter() - begin)
 
 
-class _Part(Collector):
-    """Some families of another collector."""
+class _Only(Collector):
+    """One part."""
 
-    def __init__(self, whole: StoreCollector, prefix: str) -> None:
-        self._whole = whole
-        self._prefix = prefix
+    def __init__(self, store: Callable[[], Store], view: View, part: Part) -> None:
+        self._store = store
+        self._view = view
+        self._part = part
 
     def collect(self) -> Iterator[Metric]:
-        return (family for family in self._whole.collect() if family.name.startswith(self._prefix))
+        store = self._store()
+        return self._part(store, self._view, store.now())

@@ -20,6 +20,7 @@ from lumen_workers.domain.errors import ConfigError, EnvironmentFault, LumenErro
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.runs import Run
 from lumen_workers.observability.collector import StoreCollector
+from lumen_workers.observability.signals import rhythms
 
 MOST_RUNS: Final = 100
 _PLAIN: Final = "text/plain; charset=utf-8"
@@ -112,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _rhythm(self, query: str) -> None:  # noqa: ARG002
         """S14's own page of metrics."""
-        self._tell(self.exporter.collector.part("lumen_rhythm"))
+        self._tell(self.exporter.collector.only(rhythms))
 
     def _tell(self, collector: Collector) -> None:
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))

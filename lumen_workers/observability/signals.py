@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.ports import Store
 from lumen_workers.domain.signals import SIGNALS
-from lumen_workers.experiments.rhythm import newest
+from lumen_workers.experiments.rhythm import contributions, newest, number
 from lumen_workers.observability.families import gauges
 from lumen_workers.observability.view import View
 
@@ -65,16 +65,14 @@ def gateways(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # no
 def rhythms(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
     """The natural rhythm as each tuned loop's newest fresh line has it (S14)."""
     found = {loop: entry.data for loop in store.loops.rates() if (entry := newest(store, loop, now)) is not None}
-    for name, key, about in (
-        ("blend", "blend", "Weighted mean of what the surroundings add"),
-        ("delta_phase", "delta_phase", "By how much the phase target is moved"),
+    for name, about in (
+        ("blend", "Weighted mean of what the surroundings add"),
+        ("delta_phase", "By how much the phase target is moved"),
     ):
-        rows = (((loop,), data[key]) for loop, data in found.items() if data[key] is not None)
+        rows = (((loop,), value) for loop, data in found.items() if (value := number(data, name)) is not None)
         yield from gauges(f"lumen_rhythm_{name}", about, ("loop",), rows)
-    parts = (
-        ((loop, name), value)
-        for loop, data in found.items()
-        for name, value in data["contributions"].items()
-        if value is not None
-    )
+    parts = (((loop, of), value) for loop, data in found.items() for of, value in contributions(data).items())
     yield from gauges("lumen_rhythm_contribution", "One part of the blend", ("loop", "of"), parts)
+    troubled = (((loop,), float(data.get("problem") is not None)) for loop, data in found.items())
+    about = "1: something stood in the way of the last look at the surroundings"
+    yield from gauges("lumen_rhythm_problem", about, ("loop",), troubled)

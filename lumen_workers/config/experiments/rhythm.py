@@ -51,7 +51,6 @@ class RhythmFile(Strict):
     """The whole file; the meanings are those of ``RhythmOptions``. The source is checked where it is made."""
 
     source: str = "none"
-    every_s: Annotated[Number, Field(ge=1, le=3600)] = 5.0
     timeout_s: Annotated[Number, Field(ge=0.1, le=30)] = 2.0
     weights: RhythmWeightsFile = RhythmWeightsFile()
     lux: LuxFile = LuxFile()

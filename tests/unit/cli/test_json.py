@@ -30,6 +30,8 @@ READING: list[Sequence[str]] = [
     ["loop", "samples"],
     ["gateway", "status"],
     ["gateway", "log"],
+    ["rhythm", "show"],
+    ["rhythm", "list"],
     ["effects", "list"],
     ["effects", "show", "main-0"],
     ["effects", "compute"],

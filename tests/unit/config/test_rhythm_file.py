@@ -16,7 +16,8 @@ SHIPPED = Path(__file__).resolve().parents[3] / "configs" / "rhythm.yaml"
 REFUSED = {
     "sauce: none": "sauce: unknown key; did you mean source?",
     "source: 5": "source: ",
-    "every_s: 0": "every_s: is a number at least 1",
+    "every_s: 5": "every_s: unknown key",
+    "max_age_s: 0": "max_age_s: is a number at least 1",
     "weights: {light: -1}": "weights.light: is a number at least 0",
     "weights: {light: 0, temperature: 0, sound: 0}": "weights: light, temperature and sound are all 0",
     "lux: {min: 10, max: 10}": "lux: needs min < max, not 10 and 10",

@@ -20,6 +20,7 @@ from typer.main import get_command
 from lumen_workers.cli.main import app
 from lumen_workers.domain.clock import to_us
 from lumen_workers.domain.failures import AlarmSeverity
+from lumen_workers.domain.journal import RHYTHM
 from lumen_workers.observability.counters import ABOUT
 from lumen_workers.pipelines.failures import CLASSES, POLICIES
 
@@ -84,6 +85,9 @@ def exported(tmp_path: Path) -> Iterator[set[str]]:
     store.pulses.beat(A, "jobs", "host", "a/host/1", VERSION)
     store.notices.raise_alarm("x", "run_failed", AlarmSeverity.PAGE, "no")
     store.owed.add([records.owed("x")])
+    store.journal.append(
+        "main", RHYTHM, {"blend": 0.5, "delta_phase": 0.01, "contributions": {"light": 0.5}, "problem": None}
+    )
     yield set(told(store, depths=lambda: {(A, "jobs"): (1, 2.0)}))
     world.close()
 
@@ -100,6 +104,7 @@ def test_names_that_are_promised(exported: set[str]) -> None:
     promised = {f"lumen_{signal}" for signal in signals} | {f"lumen_rule_last_{signal}_delta" for signal in signals}
     promised |= {"lumen_gateway_status", "lumen_pipeline_last_run_timestamp", "lumen_pipeline_success"}
     promised |= {"lumen_pipeline_duration_seconds", "lumen_remote_integrity_ok", "lumen_report_generated"}
+    promised |= {"lumen_rhythm_blend", "lumen_rhythm_delta_phase", "lumen_rhythm_contribution"}
     promised |= {"lumen_alert_suppressed", "lumen_day_overdue_seconds", "lumen_queue_age_seconds"}
     assert promised <= exported
     wanted = {"LumenPipelineStalled", "LumenStageFailed", "LumenIntegrityMismatch", "LumenSLOBurnFast"}
@@ -140,6 +145,12 @@ def test_commands_that_alerts_name_exist() -> None:
                     break
                 assert word in command.commands, (name, words)
                 command = command.commands[word]
+
+
+def test_panels_that_are_promised() -> None:
+    shown = {panel["title"]: panel for _, board in dashboards() for panel in board["panels"]}
+    asked = " ".join(target["expr"] for target in shown["Natural Rhythm Blend"]["targets"])
+    assert {"lumen_rhythm_blend", "lumen_rhythm_contribution"} <= set(NAME.findall(asked))
 
 
 def test_dashboards_are_what_grafana_reads() -> None:

@@ -14,6 +14,7 @@ from support.contexts import World
 from support.metrics import closed, get, view
 
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault, StoreUnavailable
+from lumen_workers.domain.journal import RHYTHM
 from lumen_workers.domain.ports import Store
 from lumen_workers.observability.collector import StoreCollector
 from lumen_workers.observability.server import Exporter, is_loopback
@@ -55,6 +56,23 @@ def test_metrics_health_and_the_way_to_them(world: World) -> None:
         assert (get(f"{url}/healthz").status, get(f"{url}/else").status) == (200, 404)
 
 
+def test_the_rhythm_has_a_page_of_its_own(world: World) -> None:
+    world.store.loops.register("main", 5, "mock")
+    with served(lambda: world.store) as url:
+        assert get(f"{url}/rhythm_metrics").text == ""
+        line = {"blend": 0.5, "delta_phase": 0.01, "contributions": {"light": 0.5, "sound": None}, "problem": None}
+        world.store.journal.append("main", RHYTHM, line)
+        answer = get(f"{url}/rhythm_metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert {row for row in answer.text.splitlines() if not row.startswith("#")} == {
+            'lumen_rhythm_blend{loop="main"} 0.5',
+            'lumen_rhythm_delta_phase{loop="main"} 0.01',
+            'lumen_rhythm_contribution{loop="main",of="light"} 0.5',
+            'lumen_rhythm_problem{loop="main"} 0.0',
+        }
+        assert 'lumen_rhythm_blend{loop="main"} 0.5' in get(f"{url}/metrics").text.splitlines()
+
+
 def test_the_last_runs(world: World) -> None:
     for number in range(1, 4):
         closed(world.store, date(2026, 1, number))
@@ -77,7 +95,7 @@ def test_a_store_that_is_away_is_one_line_and_no_number(world: World) -> None:
         return world.store
 
     with served(store) as url:
-        for path in ("/metrics", "/healthz", "/api/runs"):
+        for path in ("/metrics", "/rhythm_metrics", "/healthz", "/api/runs"):
             answer = get(url + path)
             assert (answer.status, answer.text) == (503, "store x: no answer\n")
         away[0] = False
@@ -88,7 +106,7 @@ def test_a_store_that_is_away_is_one_line_and_no_number(world: World) -> None:
 
 def test_a_token_guards_all_but_health(world: World) -> None:
     with served(lambda: world.store, TOKEN) as url:
-        for path in ("/metrics", "/api/runs"):
+        for path in ("/metrics", "/rhythm_metrics", "/api/runs"):
             assert get(url + path).status == 401
             assert get(url + path, Authorization=f"Bearer {TOKEN}x").status == 401
             assert get(url + path, Authorization=f"Bearer {TOKEN}").status == 200

@@ -11,8 +11,8 @@ from lumen_workers.experiments.impact.records import Dropped, Floats
 from lumen_workers.experiments.impact.rows import Rows, Split
 
 ALPHA: Final = 0.05
-"""Probability of dropping any control at all when the event moved none. It is not free to drop a good one: it looks as if
-it had moved just where chance moved it, and the target with it, and then nothing is left to explain that."""
+"""Probability of dropping any control at all when the event moved none. It is not free to drop a good one: it looks
+moved just where chance moved it, and the target with it, and then nothing is left to explain that."""
 
 _SAME: Final = 0.9999
 """Share of a control's variance that the others explain, from which on it adds nothing."""

@@ -10,10 +10,10 @@ import numpy as np
 from lumen_workers.domain.clock import from_us, iso
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.experiments.impact.controls import screen
-from lumen_workers.experiments.impact.model import Fit, fit
+from lumen_workers.experiments.impact.model import Fit, Past
 from lumen_workers.experiments.impact.notes import remarks
 from lumen_workers.experiments.impact.path import trace
-from lumen_workers.experiments.impact.placebo import placebo
+from lumen_workers.experiments.impact.placebo import placebo, stretches
 from lumen_workers.experiments.impact.records import (
     Estimate,
     Good,
@@ -59,14 +59,15 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
 
     used, dropped = screen(parts, data.controls)
     chosen = Split(parts.pre.only(used), parts.post.only(used), parts.incomplete, parts.step_s)
+    cut = stretches(n_pre, n_post, round(options.washout_s / parts.step_s))
+    past = Past.of(chosen.pre, cut.starts)
     ridge = 0.0
     if used:
-        ridge = choose(chosen.pre) if options.ridge_lambda is None else options.ridge_lambda
-    model = fit(chosen.pre, ridge)
+        ridge = choose(past) if options.ridge_lambda is None else options.ridge_lambda
+    model = past.fit(ridge)
     effect = model.effect(chosen.post)
     mean = effect.estimate(options.level)
-    washout = round(options.washout_s / parts.step_s)
-    p_placebo, placebos = placebo(chosen.pre, effect, ridge, n_post, washout)
+    p_placebo = placebo(past, effect, ridge, cut)
     opinion = second_opinion(chosen.pre, chosen.post, mean, options.level) if options.opinion else None
     names = tuple(data.controls[column] for column in used)
     relevant = RELEVANT_SD * model.scale.y_sd if options.relevant is None else options.relevant
@@ -83,7 +84,7 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
         residual_sd=residual_sd,
         se=effect.sd,
         p=effect.p,
-        placebos=placebos,
+        placebos=len(cut.starts),
         second_opinion=opinion,
     )
     return replace(

@@ -9,13 +9,14 @@ as likely as every other beforehand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from lumen_workers.experiments.impact.mixture import Mixture
-from lumen_workers.experiments.impact.noise import Grid, pair_sum, powers, whiten
+from lumen_workers.experiments.impact.noise import Grid, Whitened, pair_sum, powers, whiten
 from lumen_workers.experiments.impact.records import Floats
 from lumen_workers.experiments.impact.rows import Rows
 
@@ -106,33 +107,52 @@ class Fit:
         return Mixture(self.weight, unit * loc, unit * np.sqrt(self.variance * (noise + known)), self.df)
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A pre-period made ready: whatever does not depend on the penalty. ``whitened`` has its cuts and the whole, last."""
+
+    rows: Rows
+    scale: Scale
+    grid: Grid
+    whitened: tuple[Whitened, ...]
+
+    @classmethod
+    def of(cls, pre: Rows, cuts: Sequence[int] = ()) -> Past:
+        """Of ``pre`` (more rows than controls + 3), and of its beginnings of each of ``cuts`` rows (ascending)."""
+        scale = Scale.of(pre)
+        grid = Grid.of(len(pre))
+        series = np.column_stack([scale.design(pre), scale.target(pre)])
+        return cls(pre, scale, grid, tuple(whiten(grid, pre.step, series, cuts)))
+
+    def fit(self, ridge: float, cut: int = -1) -> Fit:
+        """The model with the penalty ``ridge`` (≥ 0), of the whole or of the beginning that ``cut`` numbers."""
+        white = self.whitened[cut]
+        p = white.gram.shape[-1] - 1
+        coef, inverse, rest, log_a = solve(white.gram, ridge)
+        df = float(white.count - p)
+        log = np.log(self.grid.prior) - 0.5 * (white.log_det + log_a + df * np.log(rest))
+        weight = np.exp(log - log.max())
+        weight /= weight.sum()
+        kept = weight > _LIGHT
+        return Fit(
+            scale=self.scale,
+            ridge=ridge,
+            grid=self.grid.only(kept),
+            weight=weight[kept] / weight[kept].sum(),
+            coef=coef[kept],
+            inverse=inverse[kept],
+            variance=rest[kept] / df,
+            df=df,
+            row=white.state[kept, :p],
+            value=white.state[kept, p],
+            spread=white.spread[kept],
+            step=int(self.rows.step[white.count - 1]),
+        )
+
+
 def fit(pre: Rows, ridge: float) -> Fit:
     """The model of ``pre`` (more rows than controls + 3) with the penalty ``ridge`` (≥ 0)."""
-    scale = Scale.of(pre)
-    x, y = scale.design(pre), scale.target(pre)
-    n, p = x.shape
-    grid = Grid.of(n)
-    white = whiten(grid, pre.step, np.column_stack([x, y]))
-    coef, inverse, rest, log_a = solve(white.gram(), ridge)
-    df = float(n - p)
-    log = np.log(grid.prior) - 0.5 * (white.log_det + log_a + df * np.log(rest))
-    weight = np.exp(log - log.max())
-    weight /= weight.sum()
-    kept = weight > _LIGHT
-    return Fit(
-        scale=scale,
-        ridge=ridge,
-        grid=grid.only(kept),
-        weight=weight[kept] / weight[kept].sum(),
-        coef=coef[kept],
-        inverse=inverse[kept],
-        variance=rest[kept] / df,
-        df=df,
-        row=white.state[kept, :p],
-        value=white.state[kept, p],
-        spread=white.spread[kept],
-        step=int(pre.step[-1]),
-    )
+    return Past.of(pre).fit(ridge)
 
 
 def solve(gram: Floats, ridge: float) -> tuple[Floats, Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ intervals that are too narrow. It is whitened by a Kalman filter with one state,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,9 @@ MOST: Final = 128
 
 WHITES: Final = (0.0, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8)
 """Shares of white noise."""
+
+_CHUNK: Final = 64
+"""Rows whose products are summed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +60,73 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Whitened:
-    """Series without their correlation: ``rows`` float64[G, n, q]; ``log_det`` float64[G] is log|R|.
+    """What is left of the first ``count`` rows of q series without their correlation.
 
-    ``state``, float64[G, q], is what the AR(1) part of each series is believed to be at the last row, ``spread``,
-    float64[G], its variance there.
+    ``gram`` is ZᵀR⁻¹Z, float64[G, q, q]; ``log_det``, float64[G], is log|R|. ``state``, float64[G, q], is what the
+    AR(1) part of each series is believed to be at the last row, ``spread``, float64[G], its variance there.
     """
 
-    rows: Floats
+    count: int
+    gram: Floats
     log_det: Floats
     state: Floats
     spread: Floats
 
-    def gram(self) -> Floats:
-        """ZᵀR⁻¹Z, float64[G, q, q]."""
-        found: Floats = self.rows.transpose(0, 2, 1) @ self.rows
-        return found
 
-
-def whiten(grid: Grid, steps: Ints, z: Floats) -> Whitened:
-    """The series ``z`` (float64[n, q]) at the step numbers ``steps`` (ascending)."""
+def whiten(grid: Grid, steps: Ints, z: Floats, cuts: Sequence[int] = ()) -> list[Whitened]:
+    """The series ``z`` (float64[n, q]) at the step numbers ``steps`` (ascending): all rows, and the first of each of
+    ``cuts`` (ascending, below n), the whole last. A row is whitened by the rows before it, so one way through serves.
+    """
     n, q = z.shape
     points = len(grid.phi)
+    gram, log_det = np.zeros((q, q, points)), np.zeros(points)
+    buffer = np.empty((_CHUNK, q, points))
+    ends, held = {*cuts, n}, 0
+    out = []
+    for count, (shock, total, state, spread) in enumerate(_filtered(grid, steps, z), start=1):
+        np.divide(shock, np.sqrt(total), out=buffer[held])
+        log_det += np.log(total)
+        held += 1
+        if held < _CHUNK and count not in ends:
+            continue
+        for one in range(q):
+            for other in range(one, q):
+                gram[one, other] += (buffer[:held, one] * buffer[:held, other]).sum(axis=0)
+                gram[other, one] = gram[one, other]
+        held = 0
+        if count in ends:
+            products = np.ascontiguousarray(gram.transpose(2, 0, 1))
+            out.append(Whitened(count, products, log_det.copy(), state.T.copy(), spread.copy()))
+    return out
+
+
+def innovations(phi: float, white: float, steps: Ints, z: Floats) -> Floats:
+    """The whitened rows for one pair of parameters, float64[n, q]."""
+    grid = Grid(np.array([phi]), np.array([white]), np.ones(1))
+    rows = [(shock / np.sqrt(total))[:, 0] for shock, total, _, _ in _filtered(grid, steps, z)]
+    return np.array(rows)
+
+
+def _filtered(grid: Grid, steps: Ints, z: Floats) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+    """Row by row: its innovation (float64[q, G]), the variance of that, the state behind it and the state's variance.
+
+    The arrays are good until the next row is asked for.
+    """
     known, place = np.unique(np.diff(steps, prepend=steps[:1]), return_inverse=True)
-    reach = powers(grid.phi, known)
+    reach = powers(grid.phi, known).T.copy()
     own = 1.0 - grid.white
-    out = np.empty((n, points, q))
-    state, spread = np.zeros((points, q)), own.copy()
-    scale = np.empty((n, points))
-    for row in range(n):
+    state, spread = np.zeros((z.shape[1], len(grid.phi))), own.copy()
+    for row, lag in enumerate(place.tolist()):
         if row:
-            rho = reach[:, place[row]]
-            state = rho[:, None] * state
+            rho = reach[lag]
+            state *= rho
             spread = own + rho * rho * (spread - own)
         total = spread + grid.white
-        shock = z[row] - state
+        shock = z[row][:, None] - state
         gain = spread / total
-        state = state + gain[:, None] * shock
+        state += gain * shock
         spread = spread * (1.0 - gain)
-        out[row], scale[row] = shock, total
-    out /= np.sqrt(scale)[:, :, None]
-    return Whitened(np.ascontiguousarray(out.transpose(1, 0, 2)), np.log(scale).sum(axis=0), state, spread)
+        yield shock, total, state, spread
 
 
 def powers(phi: Floats, lag: Ints) -> Floats:

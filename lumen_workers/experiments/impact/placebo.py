@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from lumen_workers.experiments.impact.mixture import Mixture
-from lumen_workers.experiments.impact.model import fit
-from lumen_workers.experiments.impact.rows import Rows
+from lumen_workers.experiments.impact.model import Past
 
 FEWEST: Final = 9
 """Pseudo-events below which there is no p-value: it could not fall below 0.1."""
@@ -21,28 +21,42 @@ SHORTEST: Final = 5
 """Rows of a pseudo post-period."""
 
 
-def placebo(pre: Rows, found: Mixture, ridge: float, n_post: int, washout: int) -> tuple[float | None, int]:
-    """p = (1 + those that look as strong or stronger) / (1 + pseudo-events), and how many there were.
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Pseudo post-periods: stretch i is ``length`` rows from ``starts[i]`` on, without its first ``skip``."""
 
-    The second half of the pre-period is cut into stretches that do not overlap; each in turn is taken for a
-    post-period, all rows before its washout for the pre-period. Effects are compared by their size in standard
-    deviations, so a stretch may be shorter than the real post-period; it is as long as ENOUGH stretches allow.
-    ``washout`` rows behind an event are left out in proportion. None when there are fewer than FEWEST.
+    starts: tuple[int, ...]
+    length: int
+    skip: int
+
+
+def stretches(n_pre: int, n_post: int, washout: int) -> Stretches:
+    """The second half of a pre-period of ``n_pre`` rows, cut into stretches that do not overlap.
+
+    Each is as long as the real post-period with its ``washout``, but no longer than ENOUGH stretches allow; the washout
+    is left out in proportion.
     """
-    half = len(pre) // 2
-    room = len(pre) - half
+    room = n_pre - n_pre // 2
     length = max(SHORTEST, min(n_post + washout, room // ENOUGH))
-    skip = min(washout * length // (n_post + washout), length - 1)
     count = min(MOST, room // length)
-    if count < FEWEST:
-        return None, count
+    skip = min(washout * length // (n_post + washout), length - 1)
+    return Stretches(tuple(n_pre - number * length for number in range(count, 0, -1)), length, skip)
+
+
+def placebo(past: Past, found: Mixture, ridge: float, cut: Stretches) -> float | None:
+    """p = (1 + those that look as strong or stronger) / (1 + pseudo-events); None when they are fewer than FEWEST.
+
+    Each stretch in turn is taken for a post-period, all rows before it for the pre-period (``past`` is cut there).
+    Effects are compared by their size in standard deviations, so a stretch may be shorter than the real post-period.
+    """
+    if len(cut.starts) < FEWEST:
+        return None
     actual = strength(found)
     stronger = 0
-    for number in range(count):
-        start = len(pre) - (number + 1) * length
-        stretch = fit(pre[:start], ridge).effect(pre[start + skip : start + length])
-        stronger += strength(stretch) >= actual
-    return (1 + stronger) / (1 + count), count
+    for number, start in enumerate(cut.starts):
+        stretch = past.rows[start + cut.skip : start + cut.length]
+        stronger += strength(past.fit(ridge, number).effect(stretch)) >= actual
+    return (1 + stronger) / (1 + len(cut.starts))
 
 
 def strength(effect: Mixture) -> float:

@@ -42,11 +42,11 @@ def test_whitening_gives_the_determinant_and_the_products_of_the_covariance() ->
     step = np.array([0, 1, 2, 5, 6, 9], np.int64)
     z = np.random.default_rng(1).standard_normal((6, 2))
     grid = Grid(np.array([0.7, 0.95]), np.array([0.2, 0.0]), np.array([0.5, 0.5]))
-    found = whiten(grid, step, z)
+    found = whiten(grid, step, z)[-1]
     for place, (phi, white) in enumerate(zip(grid.phi, grid.white, strict=True)):
         covariance = (1 - white) * phi ** np.abs(step[:, None] - step[None, :]) + white * np.eye(6)
         np.testing.assert_allclose(found.log_det[place], np.linalg.slogdet(covariance)[1], rtol=1e-9)
-        np.testing.assert_allclose(found.gram()[place], z.T @ np.linalg.inv(covariance) @ z, rtol=1e-9)
+        np.testing.assert_allclose(found.gram[place], z.T @ np.linalg.inv(covariance) @ z, rtol=1e-9)
 
 
 def test_a_known_effect_is_found_and_the_moved_control_named() -> None:

@@ -109,7 +109,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A pre-period made ready: whatever does not depend on the penalty. ``whitened`` has its cuts and the whole, last."""
+    """A pre-period made ready: whatever does not depend on the penalty. ``whitened``: its cuts, and the whole last."""
 
     rows: Rows
     scale: Scale

@@ -15,17 +15,13 @@ from lumen_workers.experiments.pace import Guard
 def breach(store: Store, experiment: Experiment, guard: Guard, now: datetime) -> str | None:
     """Which guardrail is broken at ``now``, in words; None: none is, or there are too few samples to tell."""
     rate_hz = store.loops.rates()[experiment.loop]
+    if guard.hard and (why := _out_of_bounds(store, experiment, guard, now, rate_hz)) is not None:
+        return why
     # Not before the experiment: what was there then is not its doing.
     start = max(now - timedelta(seconds=guard.window_s), experiment.started)
     recent = _window(store, experiment.loop, start, now)
     if len(recent) < 0.5 * guard.window_s * rate_hz:
         return None
-    means = dict(zip(SIGNALS, recent.values.mean(axis=0).tolist(), strict=True))
-    for name, (least, greatest) in guard.hard.items():
-        if not least <= means[name] <= greatest:
-            return (
-                f"guardrail: {name} was {means[name]:.3f} over {guard.window_s:g} s, outside {least:g} to {greatest:g}"
-            )
     if not guard.warn:
         return None
     before = _window(
@@ -41,6 +37,17 @@ def breach(store: Store, experiment: Experiment, guard: Guard, now: datetime) ->
         worse, surely = -GOOD[name] * interval.delta, interval.lo > 0 or interval.hi < 0
         if worse >= most and surely:
             return f"guardrail: {name} is {interval.delta:+.3f} against before the experiment; {most:g} is allowed"
+    return None
+
+
+def _out_of_bounds(store: Store, experiment: Experiment, guard: Guard, now: datetime, rate_hz: int) -> str | None:
+    newest = _window(store, experiment.loop, now - timedelta(seconds=guard.hard_s), now)
+    if len(newest) < 0.5 * guard.hard_s * rate_hz:
+        return None
+    means = dict(zip(SIGNALS, newest.values.mean(axis=0).tolist(), strict=True))
+    for name, (least, greatest) in guard.hard.items():
+        if not least <= means[name] <= greatest:
+            return f"guardrail: {name} was {means[name]:.3f} over {guard.hard_s:g} s, outside {least:g} to {greatest:g}"
     return None
 
 

@@ -39,15 +39,17 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """What ends an experiment at once. Looked at over the last ``window_s`` seconds.
+    """What ends an experiment at once.
 
-    ``hard``: signal → (least, greatest) that its mean may be. ``warn``: signal → by how much it may be worse than in
-    the ``baseline_s`` seconds before the experiment, where an interval of ``level`` says that it is worse at all.
+    ``hard``: signal → (least, greatest) that its mean over the last ``hard_s`` seconds may be. ``warn``: signal → by
+    how much it may be worse over the last ``window_s`` seconds than in the ``baseline_s`` seconds before the
+    experiment, where an interval of ``level`` says that it is worse at all.
     """
 
     hard: Mapping[str, Sequence[float]] = field(default_factory=dict)
     warn: Mapping[str, float] = field(default_factory=lambda: dict(WARN))
-    window_s: float = 15.0
+    hard_s: float = 5.0
+    window_s: float = 30.0
     baseline_s: float = 60.0
     level: float = 0.999
 

@@ -18,12 +18,15 @@ class GuardFile(Strict):
 
     hard: dict[str, Bounds] = Field(default_factory=dict)
     warn: dict[str, Annotated[Number, Field(gt=0, le=1)]] = Field(default_factory=lambda: dict(WARN))
-    window_s: Seconds = 15.0
+    hard_s: Seconds = 5.0
+    window_s: Seconds = 30.0
     baseline_s: Seconds = 60.0
 
     def guard(self) -> Guard:
         """Raises UsageError for a name that is no signal, or bounds that are none."""
-        return Guard(hard=self.hard, warn=self.warn, window_s=self.window_s, baseline_s=self.baseline_s)
+        return Guard(
+            hard=self.hard, warn=self.warn, hard_s=self.hard_s, window_s=self.window_s, baseline_s=self.baseline_s
+        )
 
 
 class PacedFile(Strict):

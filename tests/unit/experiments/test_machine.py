@@ -93,7 +93,7 @@ def test_a_guardrail_ends_it_at_once(sim: Simulation) -> None:
     period = next(p for p in sim.store.experiments.periods(xp.experiment_id) if p.arm == "B")
     assert done.ended is not None
     assert period.began is not None
-    assert (done.ended - period.began).total_seconds() <= 25
+    assert (done.ended - period.began).total_seconds() <= 40
     assert said[-2].startswith("aborted: guardrail")
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from _markdown import prose, table
+from _tables_experiments import EXPERIMENTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BLOCK = re.compile(r"(<!-- figures:(\w+) -->\n).*?(<!-- /figures -->)", re.S)
@@ -276,220 +278,8 @@ def chaos(found: Mapping[str, Any]) -> str:
     return table(("event", "runs", "violations", "recovery p50", "p95"), rows)
 
 
-def bandit(found: Mapping[str, Any]) -> str:
-    """Regret by policy, when it stops, and the value of an arm by estimator."""
-    policies = {
-        "uniform": "every arm as often",
-        "plain": "plain Thompson sampling that knows the noise",
-        "bare": "ours without floor and fading memory",
-        "fading": "ours without floor",
-        "shipped": "ours as shipped",
-    }
-    kinds = [(kind, rounds) for kind in ("still", "switching") for rounds in ("100", "500")]
-    lost = [
-        (
-            text,
-            *(
-                f"{found['regret'][kind][rounds][name]['mean']:.1f} ± {found['regret'][kind][rounds][name]['half']:.1f}"
-                for kind, rounds in kinds
-            ),
-        )
-        for name, text in policies.items()
-    ]
-    methods = {
-        "mean": "mean of its rounds",
-        "ips": "inverse propensities",
-        "snips": "the same, self-normalised",
-        "dr": "doubly robust",
-        "lumen": "**ours**",
-    }
-    values = [
-        (
-            log if name == "mean" else "",
-            text,
-            f"{one['coverage']:.1%}",
-            f"{one['worst']:.1%}",
-            f"{one['bias']:+.3f}",
-            f"{one['rmse']:.2f}",
-        )
-        for log, kind in found["values"].items()
-        for name, text in methods.items()
-        for one in [kind[name]]
-    ]
-    problems = {
-        "five": "five arms, 0.25 apart",
-        "near": "three arms, 0.4 and 0.6 apart",
-        "equal": "three equal arms",
-    }
-    stops = [
-        (
-            text,
-            f"{one['stopped']:.1%}",
-            one["median_rounds"] if one["stopped"] and name != "equal" else "–",
-            f"{one['right']:.1%}" if one["stopped"] and name != "equal" else "–",
-        )
-        for name, text in problems.items()
-        for one in [found["stopping"][name]]
-    ]
-    about = (
-        f"Regret: how much less was earned than by the best arm from the start; the mean of {found['runs']:,} runs "
-        f"and its 95 % interval. Five arms with means 0, 0.25, 0.5, 0.75 and 1, standard deviation 1; *switching*: the "
-        f"order turns round half-way."
-    )
-    clear = (
-        f"Arms called clear within 300 rounds, {found['stopping']['five']['runs']:,} runs each; distances "
-        f"in standard deviations of one round's reward."
-    )
-    worth = (
-        "The value of an arm from the log of the shipped policy: how often the 95 % interval holds it (all arms; the "
-        "worst arm), bias and root mean square error in standard deviations of one round's reward. *Five* are the arms "
-        "above, *three* the near ones."
-    )
-    head = ("regret", *(f"{kind}, {rounds} rounds" for kind, rounds in kinds))
-    return "\n\n".join(
-        (
-            f"{prose(about)}\n\n{table(head, lost)}",
-            f"{prose(clear)}\n\n{table(('arms', 'called clear', 'median round', 'it is the best'), stops)}",
-            f"{prose(worth)}\n\n{table(('log', 'estimator', 'coverage', 'worst arm', 'bias', 'error'), values)}",
-        )
-    )
-
-
-def brackets(found: Mapping[str, Any]) -> str:
-    """Coverage and power, and what looking costs."""
-    rows = [
-        (
-            f"{cell['phi']:g}",
-            f"{2 * cell['pairs']}",
-            "drawn" if cell["order"] == "randomised" else "A B A B",
-            "yes" if cell["drift"] else "no",
-            f"{cell['effect']:g}",
-            f"**{cell['holds']:.1%}**",
-            f"{cell['drawn']:.1%}",
-            f"{cell['naive']:.1%}",
-            f"{cell['finds']:.1%}",
-            f"{cell['width']:.3f}",
-        )
-        for cell in found["cells"]
-    ]
-    head = ("phi", "periods", "order", "drift", "effect", "paired t", "randomisation", "naive", "finds", "width")
-    null, effect = found["looks"]["null"], found["looks"]["effect"]
-    looks = [
-        ("the always-valid sequence", f"**{null['sequence']:.1%}**", f"{effect['sequence']:.1%}"),
-        ("the paired t interval, each time", f"{null['paired_t']:.1%}", f"{effect['paired_t']:.1%}"),
-    ]
-    carry = [(f"{float(part):g}", f"{mean:.4f}", f"{alarms:.1%}") for part, (mean, alarms) in found["carry"].items()]
-    about = (
-        f"{found['runs']:,} experiments a row: periods of 120 s at 5 Hz, 20 s of them washed out, AR(1) noise of "
-        "deviation 0.03; with drift a sine of that size, two periods long, is added. Share of 95 % intervals that hold "
-        "the true effect, share of experiments whose paired interval excludes zero, and its median width."
-    )
-    after = (
-        f"Looking after each of 60 pairs, from the sixth on ({10 * found['runs']:,} experiments): share that is ever "
-        f"called different. The sequence is {null['width']:.2f} times as wide as the interval for one look, and holds "
-        f"the truth at all looks together in {effect['holds']:.1%}."
-    )
-    over = (
-        "What is carried over into the next period, 20 pairs: the true size, the mean estimate, intervals clear of 0."
-    )
-    return (
-        f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(after)}\n\n"
-        f"{table(('', 'no effect', 'half a deviation of a pair'), looks)}\n\n{prose(over)}\n\n"
-        f"{table(('carried over', 'estimated', 'noticed'), carry)}"
-    )
-
-
-def impact(found: Mapping[str, Any]) -> str:
-    """Sets with known effect, and the time of one analysis."""
-    rows = [
-        (
-            cell["name"],
-            f"{cell['effect']:g}",
-            f"**{cell['coverage']:.0%}**",
-            f"{cell['white_coverage']:.0%}",
-            f"{cell['found']:.0%}",
-            f"{cell['placebo_found']:.0%}" if "placebo_found" in cell else "–",
-            f"{cell['moved_dropped']:.0%}",
-            f"{cell['good_dropped']:.0%}",
-            f"{cell['structural_coverage']:.0%}" if "structural_coverage" in cell else "–",
-        )
-        for cell in found["cells"]
-    ]
-    seconds = found["seconds"]
-    about = (
-        f"{found['sets']} sets a row of 600 rows before and 550 after, unless said: two good controls, and one that "
-        "the event moves by two of its deviations. Effects in deviations of the noise. Share of 95 % intervals that "
-        "hold the effect; share of analyses that find one (interval clear of zero; placebo p ≤ 0.05); how often the "
-        "moved control is dropped, and one of the good ones; coverage of the second opinion."
-    )
-    took = (
-        f"One analysis of {seconds['rows']:,.0f} rows takes {seconds['without_second_opinion_s']:.2f} s, "
-        f"{seconds['whole_s']:.2f} s with the second opinion, and {seconds['first_with_imports_s']:.1f} s when it is "
-        "the first of a process, with all imports."
-    )
-    head = (
-        "data",
-        "effect",
-        "ours",
-        "white noise",
-        "found",
-        "by placebo",
-        "moved dropped",
-        "good dropped",
-        "structural",
-    )
-    return f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(took)}"
-
-
-def simulate(found: Mapping[str, Any]) -> str:
-    """Policies on the simulated loop."""
-    rows = [
-        (
-            row["policy"],
-            f"{row['regret']:.4f}",
-            f"{row['outside']:.1%}",
-            row["changes"],
-            row["rollbacks"],
-            row["experiments"],
-            f"{row['seconds']:.1f} s",
-        )
-        for row in found["policies"]
-    ]
-    about = (
-        f"`lumen simulate --days {found['days']}`: {found['samples']:,} samples for each policy at 5 Hz; all of them "
-        f"in **{found['seconds']:.0f} s**, each in a process of its own. Regret is the mean reward lost against the "
-        "best fixed rules; outside is the share of time in which a true level was beyond its target."
-    )
-    head = ("policy", "regret", "outside", "changes", "rollbacks", "experiments", "took")
-    return f"{prose(about)}\n\n{table(head, rows)}"
-
-
-def bayes(found: Mapping[str, Any]) -> str:
-    """How often the update is sure of nothing."""
-    rows = [
-        (f"{cell['phi']:g}", cell["pooled"], f"**{cell['honest']:.1%}**", f"{cell['independent']:.1%}")
-        for cell in found["cells"]
-    ]
-    pooling = found["pooling"]
-    about = (
-        f"Changes that did nothing, {found['runs']:,} a row: share with p_improve above .95 or below .05, by the "
-        "standard error that belongs to the interval, and by that of independent samples."
-    )
-    scaled, plain = pooling["per_unit"], pooling["unscaled"]
-    after = (
-        "Three changes of different size and direction, pooled for a step of +.02 whose effect is 0.012: the mean "
-        f"error is {scaled:+.4f} per unit of rule change, and {plain:+.4f} when their deltas are averaged as they are."
-    )
-    head = ("phi", "effects pooled", "ours", "independent samples")
-    return f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(after)}"
-
-
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "bandit": bandit,
-    "bayes": bayes,
-    "brackets": brackets,
-    "impact": impact,
-    "simulate": simulate,
+    **EXPERIMENTS,
     "chaos": chaos,
     "coverage": coverage,
     "day": day,
@@ -502,17 +292,6 @@ RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "store": store,
     "tasks": tasks,
 }
-
-
-def prose(text: str) -> str:
-    """A paragraph, in lines as long as the pages'."""
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def origin(name: str, started: str, machine: Mapping[str, Any]) -> str:

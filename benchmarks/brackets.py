@@ -14,7 +14,9 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _machine import machine
-from support.proofs.brackets import SD, carried, looking, measure
+from support.proofs.brackets import PACE, RATE_HZ, SD, carried, looking, measure
+
+from lumen_workers.experiments.bracket.design import Noise, power
 
 SEED = 20260131
 
@@ -37,12 +39,28 @@ def main(arguments: Sequence[str]) -> None:
                 cells.append(
                     {"phi": phi, "pairs": pairs, "order": order, "drift": drift, "effect": effect, **asdict(found)}
                 )
+    planned = []
+    for phi in (0.9, 0.98):
+        for pairs in (10, 20):
+            plan = power(Noise(phi=phi, sd=SD), PACE, pairs, RATE_HZ, 0.01)
+            found = measure(
+                phi=phi, pairs=pairs, order="randomised", effect=plan.mde, drift=0.0, runs=runs, seed=SEED + 1
+            )
+            planned.append({"phi": phi, "pairs": pairs, "effect": plan.mde, "promised": plan.power, **asdict(found)})
     looks = {
         "null": asdict(looking(runs=10 * runs, looks=60, burn_in=6, seed=SEED)),
         "effect": asdict(looking(runs=10 * runs, looks=60, burn_in=6, seed=SEED, effect=0.5)),
     }
     carry = {str(part): carried(carry=part, runs=runs // 2, pairs=20, seed=SEED) for part in (0.0, 0.01, 0.02)}
-    print(json.dumps({"machine": machine(), "runs": runs, "cells": cells, "looks": looks, "carry": carry}, indent=2))
+    document = {
+        "machine": machine(),
+        "runs": runs,
+        "cells": cells,
+        "planned": planned,
+        "looks": looks,
+        "carry": carry,
+    }
+    print(json.dumps(document, indent=2))
 
 
 if __name__ == "__main__":

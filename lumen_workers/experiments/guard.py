@@ -27,15 +27,26 @@ def breach(store: Store, experiment: Experiment, guard: Guard, now: datetime) ->
     before = _window(
         store, experiment.loop, experiment.started - timedelta(seconds=guard.baseline_s), experiment.started
     )
-    if len(before) < 0.5 * guard.window_s * rate_hz:
+    return worse(before, recent, rate_hz, guard)
+
+
+def worse(before: Block, recent: Block, rate_hz: int, guard: Guard) -> str | None:
+    """Which signal is too much worse in ``recent`` than in ``before`` the experiment, and surely so, in words.
+
+    Both in ascending order, ``before`` first. None: none is, or there are too few samples to tell.
+    """
+    if min(len(before), len(recent)) < 0.5 * guard.window_s * rate_hz:
+        return None
+    moved = dict(zip(SIGNALS, (recent.values.mean(axis=0) - before.values.mean(axis=0)).tolist(), strict=True))
+    beyond = [name for name, most in guard.warn.items() if -GOOD[name] * moved[name] >= most]
+    if not beyond:
+        # Nearly every look ends here, without the work of an interval.
         return None
     found = difference(before, recent, rate_hz, guard.level)
-    for name, most in guard.warn.items():
+    for name in beyond:
         interval = found[name]
-        if interval is None:
-            continue
-        worse, surely = -GOOD[name] * interval.delta, interval.lo > 0 or interval.hi < 0
-        if worse >= most and surely:
+        if interval is not None and (interval.lo > 0 or interval.hi < 0):
+            most = guard.warn[name]
             return f"guardrail: {name} is {interval.delta:+.3f} against before the experiment; {most:g} is allowed"
     return None
 

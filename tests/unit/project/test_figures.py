@@ -21,7 +21,8 @@ MACHINE = {
 
 
 @pytest.fixture
-def tables() -> dict[str, Any]:
+def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return runpy.run_path(str(ROOT / "benchmarks" / "_tables.py"))
 
 

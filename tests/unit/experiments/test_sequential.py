@@ -1,0 +1,48 @@
+"""The always-valid sequence: against the Bayes factor integrated numerically, and looked at sixty times."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import nct, norm, t
+from support.proofs.brackets import looking
+
+from lumen_workers.experiments.bracket.sequential import confidence_sequence
+
+D = np.array([-0.019, -0.022, -0.005, -0.021, -0.026, -0.008, -0.030, -0.010])
+
+
+def test_the_sequence_is_where_its_bayes_factor_says() -> None:
+    """The mixture over δ ~ N(0, 1) of noncentral t densities by the central one is 20 at both ends."""
+    n, d = len(D), D
+    found = confidence_sequence(d.tolist())
+    assert found.lo is not None
+    assert found.hi is not None
+    assert found.lo < d.mean() < found.hi
+    for edge in (found.lo, found.hi):
+        value = (d.mean() - edge) / (d.std(ddof=1) / math.sqrt(n))
+        mixed, _ = quad(lambda size, v=value: nct.pdf(v, n - 1, size * math.sqrt(n)) * norm.pdf(size), -8, 8)
+        assert mixed / t.pdf(value, n - 1) == pytest.approx(20.0, rel=1e-4)
+    assert confidence_sequence([0.1]).lo is None
+    assert confidence_sequence([0.1, 0.1, 0.1]).lo is None
+
+
+def test_looking_often_costs_the_sequence_nothing() -> None:
+    found = looking(runs=4000, looks=60, burn_in=6, seed=11)
+    assert found.sequence <= 0.05
+    assert found.paired_t > 0.2
+    assert looking(runs=1000, looks=60, burn_in=6, seed=12, effect=0.5).sequence > 0.6
+
+
+def test_more_pairs_narrow_the_sequence() -> None:
+    d = np.random.default_rng(4).normal(0.0, 1.0, 200).tolist()
+    widths = []
+    for n in (8, 25, 80, 200):
+        found = confidence_sequence(d[:n])
+        assert found.lo is not None
+        assert found.hi is not None
+        widths.append(found.hi - found.lo)
+    assert widths == sorted(widths, reverse=True)

@@ -97,6 +97,11 @@ class Priors:
     threshold: float = 0.62
 
     def __post_init__(self) -> None:
+        for name in self.weights:
+            if name not in SIGNALS:
+                raise UsageError(f"priors: weights: unknown signal {name!r}; there are {', '.join(SIGNALS)}")
+        if min(self.weights.values(), default=0) < 0 or not sum(self.weights.values()) > 0:
+            raise UsageError("priors: the weights are not negative, and one is above 0")
         for rule, signals in self.effects.items():
             if not self.steps.get(rule):
                 raise UsageError(f"priors: {rule} needs a step, the change of the rule that its effects are for")

@@ -58,6 +58,11 @@ def test_priors_that_cannot_be_are_refused() -> None:
         Priors(effects={"risk_max": {}}, steps={})
     with pytest.raises(UsageError, match="unknown signal 'speed'"):
         Priors(effects={"r": {"speed": Normal(mu=0, sigma=1)}}, steps={"r": 0.1})
+    with pytest.raises(UsageError, match="weights: unknown signal 'speed'"):
+        Priors(effects={}, steps={}, weights={"speed": 1.0})
+    for weights in ({}, {"risk_band": 0.0}, {"risk_band": -1.0, "phase_diff": 2.0}):
+        with pytest.raises(UsageError, match="the weights are not negative, and one is above 0"):
+            Priors(effects={}, steps={}, weights=weights)
 
 
 @pytest.mark.parametrize(("phi", "pooled"), [(0.9, 1), (0.98, 1), (0.9, 10), (0.98, 10)])

@@ -116,4 +116,14 @@ def coverage(found: Mapping[str, Any]) -> str:
     return render([Chart(title, "phi", lines)], "Coverage of intervals by the correlation of neighbouring samples")
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit, "coverage": coverage}
+def drift(found: Mapping[str, Any]) -> str:
+    """Coverage of brackets against the size of a drift that is two periods long."""
+    lines: dict[str, Course] = {"promised": [(cell["drift"], 0.95) for cell in found["sizes"]]}
+    ways = {"raw samples": ("randomised", "naive"), "A B A B": ("abab", "holds"), "drawn": ("randomised", "holds")}
+    for text, (order, way) in ways.items():
+        lines[text] = [(cell["drift"], cell[order][way]) for cell in found["sizes"]]
+    chart = Chart("Share of 95 % intervals that hold the truth", "drift, in deviations of the noise", lines)
+    return render([chart], "Coverage of brackets by the size of a drift two periods long")
+
+
+PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit, "coverage": coverage, "drift": drift}

@@ -257,11 +257,47 @@ def guard(found: Mapping[str, Any]) -> str:
     return f"{prose(about)}\n\n{table(head, rows)}"
 
 
+def plans(found: Mapping[str, Any]) -> str:
+    """What plans promise by noise that had to be found out first."""
+    rows = [
+        (
+            f"{cell['phi']:g}",
+            f"{cell['white']:.0%}",
+            f"{cell['middle']:.2f}",
+            f"{cell['low']:.2f} to {cell['high']:.2f}",
+            f"**{cell['finds']:.0%}**",
+        )
+        for cell in found["cells"]
+    ]
+    about = (
+        f"Plans by five minutes of noise, 10 pairs, {found['runs']:,} a row; a share of the variance is a sensor's own "
+        "white noise. The smallest change that is foretold, by the true one: the median and 90 % of the plans; and how "
+        "often a bracket finds the change that its plan promises with 80 %."
+    )
+    return f"{prose(about)}\n\n{table(('phi', 'white', 'median', '90 % of the plans', 'finds'), rows)}"
+
+
+def drift(found: Mapping[str, Any]) -> str:
+    """What looking after each pair costs under a drift."""
+    rows = [
+        (look["burn_in"], f"{look['drift']:g}", f"**{look['sequence']:.1%}**", f"{look['paired_t']:.1%}")
+        for look in found["looks"]
+    ]
+    about = (
+        f"Looking after each of 60 pairs where nothing has an effect ({40 * found['runs']:,} experiments): share that "
+        "is ever called different. Each difference is normal, and with drift moved up or down by so many deviations as "
+        "a coin falls: what the drawn order makes of a drift that is two periods long."
+    )
+    return f"{prose(about)}\n\n{table(('looks from pair', 'drift', 'sequence', 'paired t, each time'), rows)}"
+
+
 EXPERIMENTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bandit": bandit,
     "bayes": bayes,
     "brackets": brackets,
+    "drift": drift,
     "guard": guard,
     "impact": impact,
+    "plans": plans,
     "simulate": simulate,
 }

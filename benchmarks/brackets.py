@@ -16,7 +16,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from _machine import machine
 from support.proofs.brackets import PACE, RATE_HZ, SD, carried, looking, measure
 
-from lumen_workers.experiments.bracket.design import Noise, power
+from lumen_workers.experiments.bracket.noise import Noise
+from lumen_workers.experiments.bracket.power import power
 
 SEED = 20260131
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
     planned = []
     for phi in (0.9, 0.98):
         for pairs in (10, 20):
-            plan = power(Noise(phi=phi, sd=SD), PACE, pairs, RATE_HZ, 0.01)
+            plan = power(Noise.known(phi, SD), PACE, pairs, RATE_HZ, 0.01)
             found = measure(
                 phi=phi, pairs=pairs, order="randomised", effect=plan.mde, drift=0.0, runs=runs, seed=SEED + 1
             )

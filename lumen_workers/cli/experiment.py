@@ -83,7 +83,7 @@ def _planned(settings: Settings, store: Store, kind: Kind, path: Path, loop: str
 def _tell_plan(planned: Launch, *, as_json: bool, started: bool) -> None:
     from dataclasses import asdict
 
-    from lumen_workers.experiments.bracket.design import tell
+    from lumen_workers.experiments.bracket.power import tell
 
     xp = planned.experiment
     if as_json:
@@ -108,7 +108,7 @@ def _tell_plan(planned: Launch, *, as_json: bool, started: bool) -> None:
     if primary in planned.powers:
         typer.echo(tell(planned.powers, primary))
     elif primary is not None:
-        typer.echo("what it can tell is not known: the loop has too few quiet samples to judge its noise by")
+        typer.echo(f"what it can tell is not known: the loop has too few quiet samples, or {primary} is constant")
     if started:
         typer.echo(
             f"`lumen experiment show {xp.experiment_id}` follows it; `lumen experiment stop {xp.experiment_id}` ends "

@@ -16,8 +16,9 @@ from lumen_workers.domain.records import LoopSpec, RuleSpec
 from lumen_workers.domain.signals import Block
 from lumen_workers.experiments.bandit.options import check_arms
 from lumen_workers.experiments.bandit.run import BanditPlan
-from lumen_workers.experiments.bracket.design import Power, noise_of, power
+from lumen_workers.experiments.bracket.noise import noise_of
 from lumen_workers.experiments.bracket.options import BracketOptions
+from lumen_workers.experiments.bracket.power import Power, power
 from lumen_workers.experiments.pace import Pace
 
 QUIET: Final = timedelta(minutes=5)
@@ -45,7 +46,7 @@ def plan_bracket(store: Store, spec: LoopSpec, options: BracketOptions, *, by: s
     quiet = _quiet(store, spec)
     noises = noise_of(quiet, spec.rate_hz)
     powers = {
-        name: power(noise, options.pace, options.pairs, spec.rate_hz, options.relevant)
+        name: power(noise, options.pace, options.pairs, spec.rate_hz, options.relevant, level=options.level)
         for name, noise in noises.items()
         if noise is not None
     }

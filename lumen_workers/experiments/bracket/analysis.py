@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lumen_workers.domain.experiments import Period
 from lumen_workers.domain.signals import GOOD, SIGNALS
 from lumen_workers.effects.verdicts import Verdict, verdict
+from lumen_workers.experiments.bracket.noise import NO_SCATTER
 from lumen_workers.experiments.bracket.sequential import confidence_sequence
 
 Floats = NDArray[np.float64]
@@ -119,7 +120,7 @@ def analyse(
     found, missing = pairs_of(periods, signal)
     d = np.array([pair.difference for pair in found])
     n = len(d)
-    if n < 2 or float(d.std(ddof=1)) < 1e-12:
+    if n < 2 or float(d.std(ddof=1)) <= NO_SCATTER:
         return Answer(
             effect=float(d.mean()) if n else None,
             lo=None,

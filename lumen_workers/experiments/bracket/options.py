@@ -51,6 +51,10 @@ class BracketOptions:
             )
         if self.pairs < 2:
             raise UsageError(f"rounds: at least 2 pairs, not {self.pairs}")
+        if not 0.5 < self.level < 1:
+            raise UsageError(f"level {self.level:g}: is above 0.5 and below 1")
+        if not 0 < self.relevant <= 1:
+            raise UsageError(f"relevant {self.relevant:g}: is above 0, and at most 1")
         if self.primary not in SIGNALS:
             raise UsageError(f"primary: unknown signal {self.primary!r}; there are {', '.join(SIGNALS)}")
 

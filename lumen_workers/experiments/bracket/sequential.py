@@ -16,6 +16,8 @@ from typing import Final
 
 import numpy as np
 
+from lumen_workers.experiments.bracket.noise import NO_SCATTER
+
 SPREAD: Final = 1.0
 """g: effects are expected to be about as large as the scatter of one difference."""
 
@@ -38,7 +40,8 @@ def confidence_sequence(differences: Sequence[float], level: float = 0.95, sprea
 
     With t the t statistic against a value, x = t²/(n − 1) and r = 1 + n·g, the Bayes factor is
     r^(−1/2)·((1 + x)/(1 + x/r))^(n/2); it stays below 1/α where x·(1 − K/r) < K − 1 with K = (√r/α)^(2/n).
-    Differences without any scatter refute everything but their mean: they are of no use here, and give no bounds.
+    Differences without any scatter, but for rounding, refute everything but their mean: they are of no use here, and
+    give no bounds.
     """
     d = np.asarray(differences, np.float64)
     n = len(d)
@@ -47,7 +50,7 @@ def confidence_sequence(differences: Sequence[float], level: float = 0.95, sprea
     scatter = float(d.std(ddof=1))
     r = 1.0 + n * spread
     k = (math.sqrt(r) / (1.0 - level)) ** (2.0 / n)
-    if k >= r or scatter == 0.0:
+    if k >= r or scatter <= NO_SCATTER:
         return Running(n=n, lo=None, hi=None)
     x = (k - 1.0) / (1.0 - k / r)
     reach = math.sqrt(x * (n - 1)) * scatter / math.sqrt(n)

@@ -11,7 +11,9 @@ from scipy.signal import lfilter
 from scipy.special import stdtrit
 
 from lumen_workers.experiments.bracket.analysis import Pair, carry_over, randomisation
-from lumen_workers.experiments.bracket.design import Noise, power, schedule
+from lumen_workers.experiments.bracket.design import schedule
+from lumen_workers.experiments.bracket.noise import Noise
+from lumen_workers.experiments.bracket.power import power
 from lumen_workers.experiments.bracket.sequential import confidence_sequence
 from lumen_workers.experiments.pace import Pace
 
@@ -89,7 +91,7 @@ def measure(
         naive=float(((naive[:, 0] <= effect) & (effect <= naive[:, 1])).mean()),
         finds=float((np.abs(centre) > reach).mean()),
         width=float(np.median(2 * reach)),
-        foretold=power(Noise(phi=phi, sd=SD), PACE, pairs, RATE_HZ, 0.01).mde,
+        foretold=power(Noise.known(phi, SD), PACE, pairs, RATE_HZ, 0.01).mde,
     )
 
 
@@ -103,13 +105,16 @@ class Looks:
     width: float
 
 
-def looking(*, runs: int, looks: int, burn_in: int, seed: int, effect: float = 0.0) -> Looks:
+def looking(*, runs: int, looks: int, burn_in: int, seed: int, effect: float = 0.0, drift: float = 0.0) -> Looks:
     """One look after each of ``looks`` pairs from ``burn_in`` on; ``effect`` in standard deviations of a difference.
+    ``drift``: what the drawn order makes of a drift two periods long, so much up or down in each pair.
 
     ``holds``: the sequence has the true effect at all looks together. ``width``: of the sequence by that of the t
     interval, at the last look.
     """
-    d = np.random.default_rng(seed).standard_normal((runs, looks)) + effect
+    rng = np.random.default_rng(seed)
+    d = rng.standard_normal((runs, looks)) + effect
+    d += drift * rng.choice(np.array([-1.0, 1.0]), (runs, looks))
     wrong = np.zeros((3, runs), np.bool_)
     ratio = []
     for n in range(max(burn_in, 2), looks + 1):

@@ -42,7 +42,7 @@ def test_an_experiment_is_started_shown_and_stopped(lumen: Command, live: Path) 
     assert lumen("experiment", "list", "--json").json == []
 
     began = lumen("experiment", "start", "bracket", "--seed", "5")
-    assert "6 pairs take 24 min; a change of risk_band of 0.0" in began.out
+    assert "6 pairs of 2 × 120 s take 24 min; a change of risk_band of 0.0" in began.out
     assert "no worker is running" in began.err
     (row,) = lumen("experiment", "list", "--json").json
     assert (row["kind"], row["state"], row["seed"], row["by"].count("/")) == ("bracket", "running", 5, 2)

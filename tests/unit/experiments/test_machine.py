@@ -217,6 +217,10 @@ def test_options_that_contradict_themselves_are_refused() -> None:
         bracket(guard=Guard(warn={"speed": 0.1}))
     with pytest.raises(UsageError, match="primary: unknown signal"):
         bracket(primary="speed")
+    with pytest.raises(UsageError, match=r"relevant 0: is above 0"):
+        bracket(relevant=0.0)
+    with pytest.raises(UsageError, match=r"level 1: is above 0\.5 and below 1"):
+        bracket(level=1.0)
 
 
 def test_two_experiments_on_a_loop_are_refused(sim: Simulation) -> None:

@@ -52,7 +52,9 @@ def worse(before: Block, recent: Block, rate_hz: int, guard: Guard) -> str | Non
 
 
 def _out_of_bounds(store: Store, experiment: Experiment, guard: Guard, now: datetime, rate_hz: int) -> str | None:
-    newest = _window(store, experiment.loop, now - timedelta(seconds=guard.hard_s), now)
+    # As below: nothing from before the experiment.
+    start = max(now - timedelta(seconds=guard.hard_s), experiment.started)
+    newest = _window(store, experiment.loop, start, now)
     if len(newest) < 0.5 * guard.hard_s * rate_hz:
         return None
     means = dict(zip(SIGNALS, newest.values.mean(axis=0).tolist(), strict=True))

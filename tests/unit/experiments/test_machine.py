@@ -105,6 +105,13 @@ def test_a_hard_bound_ends_it(sim: Simulation) -> None:
     assert "outside 0 to 0.25" in (done.reason or "")
 
 
+def test_what_was_there_before_the_experiment_breaks_no_hard_bound(sim: Simulation) -> None:
+    xp = started(sim, bracket(guard=Guard(hard={"creative_band": (0.0, 0.25)}, warn={})))
+    # The loop stands beyond the bound already, and not one sample of the experiment is there yet.
+    assert not step(sim, xp).startswith("aborted")
+    assert sim.store.experiments.get(xp.experiment_id).state is ExperimentState.RUNNING
+
+
 def test_stale_data_hold_it_and_the_period_begins_anew(sim: Simulation) -> None:
     xp = started(sim)
     run(sim, xp, 50)

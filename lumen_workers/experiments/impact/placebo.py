@@ -17,7 +17,7 @@ ENOUGH: Final = 19
 """Pseudo-events from which on p can be 0.05; as many are made as the pre-period gives at the post-period's length."""
 
 MOST: Final = 39
-SHORTEST: Final = 5
+SHORTEST: Final = 3
 """Rows of a pseudo post-period."""
 
 

@@ -158,7 +158,7 @@ def _white(data: Observations, event_us: int, chosen: ImpactOptions, truth: floa
 
 def _unscreened(data: Observations, event_us: int, chosen: ImpactOptions, report: ImpactReport, truth: float) -> bool:
     assert report.model is not None
-    rows = split(data, event_us, chosen)
+    rows = split(data, event_us, chosen).folded()
     found = fit(rows.pre, report.model.ridge_lambda or 0.0).effect(rows.post).estimate(chosen.level)
     return found.lo <= truth <= found.hi
 

@@ -14,7 +14,10 @@ _ENOUGH = 0.999
 
 
 def trace(fit: Fit, split: Split, n_post: int, level: float) -> Path:
-    """Of every row, of which the post-period has ``n_post`` in the data. The bands are the mixture's mean ± t · its standard deviation, near enough for a picture."""
+    """Of every row; the post-period has ``n_post`` rows in the data.
+
+    The bands are the mixture's mean ± t · its standard deviation, near enough for a picture.
+    """
     from scipy.special import stdtrit
 
     pre, post = split.pre, split.post

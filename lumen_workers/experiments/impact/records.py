@@ -125,10 +125,11 @@ class ModelFacts:
     """The model behind an estimate.
 
     ``kind``: ``controls``, or ``level`` where none was usable. ``phi``: correlation of the noise from one step to the
-    next (mean of its distribution), ``white`` the share of it that has none, ``step_s`` the step: that of the data times
-    ``averaged``, the rows whose mean is one row of the model. ``weights``: change of the target for a change of the control
-    by 1. ``r2_pre``: share of the target's variance before the event that the controls explain. ``p``: two-sided
-    p-value of no effect; ``se``: standard deviation of the effect's distribution. ``placebos``: pseudo-events tried.
+    next (mean of its distribution); ``white``: the share of it that has none. ``step_s``: the step, that of the data
+    times ``averaged``, the rows whose mean is one row of the model. ``weights``: change of the target for a change of
+    the control by 1. ``r2_pre``: share of the target's variance before the event that the controls explain. ``p``:
+    two-sided p-value of no effect; ``se``: standard deviation of the effect's distribution. ``placebos``: pseudo-events
+    tried.
     """
 
     kind: str

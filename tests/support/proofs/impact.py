@@ -136,6 +136,7 @@ def measure(cell: Cell, sets: int, seed: int, *, opinion: bool = True) -> dict[s
     return {
         "name": cell.name,
         "sets": sets,
+        "phi": cell.phi,
         "effect": cell.effect,
         **{name: round(float(np.mean(values)), 4) for name, values in hits.items()},
         "width": round(width, 3),

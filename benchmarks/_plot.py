@@ -126,4 +126,19 @@ def drift(found: Mapping[str, Any]) -> str:
     return render([chart], "Coverage of brackets by the size of a drift two periods long")
 
 
-PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"bandit": bandit, "coverage": coverage, "drift": drift}
+def impact(found: Mapping[str, Any]) -> str:
+    """Coverage against phi where nothing happened: what was promised, and three ways to look for an effect."""
+    cells = [cell for cell in found["cells"] if cell["name"].endswith(", no effect")]
+    ways = {"white_coverage": "white noise", "unscreened_coverage": "moved kept", "coverage": "ours"}
+    lines: dict[str, Course] = {"promised": [(cell["phi"], found["level"]) for cell in cells]}
+    lines |= {text: [(cell["phi"], cell[way]) for cell in cells] for way, text in ways.items()}
+    title = f"Share of {found['level'] * 100:g} % intervals that hold the effect"
+    return render([Chart(title, "phi", lines)], "Coverage of impact analyses by the correlation of the noise")
+
+
+PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "bandit": bandit,
+    "coverage": coverage,
+    "drift": drift,
+    "impact": impact,
+}

@@ -1,6 +1,6 @@
 """How often impact analyses are right on sets with known effect, and how long one takes. JSON on stdout.
 
-Usage: impact.py [SETS]      default: 40 a cell
+Usage: impact.py [SETS]      default: 120 a cell
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from _machine import machine
 from support.proofs.impact import CELLS, options, simulate, table
 
-from lumen_workers.experiments.impact import analyse
+from lumen_workers.experiments.impact import ImpactOptions, analyse
 
 SEED = 20260131
 
@@ -45,13 +45,16 @@ def timed(repeats: int = 5) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    sets = int(arguments[0]) if arguments else 40
+    sets = int(arguments[0]) if arguments else 120
     seconds = timed()
-    print(
-        json.dumps(
-            {"machine": machine(), "sets": sets, "seconds": seconds, "cells": table(CELLS, sets, SEED)}, indent=2
-        )
-    )
+    found = {
+        "machine": machine(),
+        "level": ImpactOptions().level,
+        "sets": sets,
+        "seconds": seconds,
+        "cells": table(CELLS, sets, SEED),
+    }
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -194,9 +194,10 @@ def _tell(report: ImpactReport, origin: dict[str, Any], picture: Path | None, as
     )
     used = ", ".join(report.controls_used) or "none"
     ridge = "" if model.ridge_lambda is None else f", penalty {model.ridge_lambda:.3g}"
+    mean = f" (the mean of {model.averaged} rows)" if model.averaged > 1 else ""
     typer.echo(
         f"controls: {used}; they explain {model.r2_pre:.0%} of the variance before; noise correlation "
-        f"{model.phi:.2f} a step of {model.step_s:g} s{ridge}"
+        f"{model.phi:.2f} from one step of {model.step_s:g} s{mean} to the next{ridge}"
     )
     for item in report.controls_dropped:
         typer.echo(f"dropped {item.name}: {item.why}")

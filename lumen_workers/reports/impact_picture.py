@@ -63,7 +63,8 @@ def draw(report: ImpactReport, width: float = 520.0) -> Drawing:
     drawing = Drawing(width, height)
     _rect(drawing, 0, 0, width, height, HexColor(0xFFFFFF))
     head = sentence(report)
-    size = min(8.5, 8.5 * (width - 2 * EDGE) / max(style.width(style.glyphs(head), style.REGULAR, 8.5), 1.0))
+    # A reader of the SVG may have another font, up to a quarter wider.
+    size = min(8.5, 8.5 * (width - 2 * EDGE) / (1.25 * style.width(style.glyphs(head), style.REGULAR, 8.5)))
     _text(drawing, EDGE, height - 15, f"{report.target} around the event", 11, bold=True)
     _text(drawing, EDGE, height - 28, head, size, colour=style.MUTED)
     post = path.ts[len(path.ts) - len(path.effect) :]

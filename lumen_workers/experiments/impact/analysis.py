@@ -24,7 +24,7 @@ from lumen_workers.experiments.impact.records import (
     Verdict,
 )
 from lumen_workers.experiments.impact.ridge import choose
-from lumen_workers.experiments.impact.rows import Rows, Split, split
+from lumen_workers.experiments.impact.rows import Rows, split
 from lumen_workers.experiments.impact.structural import second_opinion
 
 RELEVANT_SD = 0.5
@@ -57,9 +57,10 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
     if float(np.ptp(parts.pre.y)) <= 1e-12 * float(np.abs(parts.pre.y).max()):
         raise UsageError(f"{data.target} is constant before the event; there is nothing to learn a counterfactual from")
 
+    parts = parts.folded()
     used, dropped = screen(parts, data.controls)
-    chosen = Split(parts.pre.only(used), parts.post.only(used), parts.incomplete, parts.step_s)
-    cut = stretches(n_pre, n_post, round(options.washout_s / parts.step_s))
+    chosen = parts.only(used)
+    cut = stretches(len(chosen.pre), len(chosen.post), round(options.washout_s / parts.step_s))
     past = Past.of(chosen.pre, cut.starts)
     ridge = 0.0
     if used:
@@ -76,7 +77,9 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
     facts = ModelFacts(
         kind="controls" if used else "level",
         phi=model.mean_phi,
+        white=model.mean_white,
         step_s=parts.step_s,
+        averaged=parts.width,
         ridge_lambda=ridge if used else None,
         lambda_chosen=bool(used) and options.ridge_lambda is None,
         weights=dict(zip(names, _weights(model), strict=True)),
@@ -100,7 +103,7 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
         controls_dropped=tuple(dropped),
         notes=notes + remarks(chosen, data.controls, names, p_placebo, opinion),
         model=facts,
-        path=trace(model, chosen, options.level),
+        path=trace(model, chosen, n_post, options.level),
     )
 
 

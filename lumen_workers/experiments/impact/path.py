@@ -13,8 +13,11 @@ _ENOUGH = 0.999
 """Share of the distribution of phi that the bands are drawn from."""
 
 
-def trace(fit: Fit, split: Split, level: float) -> Path:
-    """Of every row. The bands are the mixture's mean ± t · its standard deviation, near enough for a picture."""
+def trace(fit: Fit, split: Split, n_post: int, level: float) -> Path:
+    """Of every row; the post-period has ``n_post`` rows in the data.
+
+    The bands are the mixture's mean ± t · its standard deviation, near enough for a picture.
+    """
     from scipy.special import stdtrit
 
     pre, post = split.pre, split.post
@@ -39,7 +42,8 @@ def trace(fit: Fit, split: Split, level: float) -> Path:
         total = np.cumsum(lever, axis=0)
         running.add(share, np.cumsum(effect), factor * (noise + _quadratic(total, fit.inverse[at])))
     effect, reach = unit * single.mean, unit * reach_t * single.sd()
-    summed, sum_reach = unit * running.mean, unit * reach_t * running.sd()
+    each = unit * n_post / n
+    summed, sum_reach = each * running.mean, each * reach_t * running.sd()
     fitted = fit.scale.y_mean + unit * (fit.scale.design(pre) @ fit.mean_coef)
     return Path(
         ts=np.concatenate([pre.ts, post.ts]),

@@ -17,8 +17,8 @@ ENOUGH: Final = 19
 """Pseudo-events from which on p can be 0.05; as many are made as the pre-period gives at the post-period's length."""
 
 MOST: Final = 39
-SHORTEST: Final = 5
-"""Rows of a pseudo post-period."""
+SHORTEST: Final = 2
+"""Rows of the model in a pseudo post-period."""
 
 
 @dataclass(frozen=True, slots=True)

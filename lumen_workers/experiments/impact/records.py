@@ -125,14 +125,18 @@ class ModelFacts:
     """The model behind an estimate.
 
     ``kind``: ``controls``, or ``level`` where none was usable. ``phi``: correlation of the noise from one step to the
-    next (mean of its distribution), ``step_s`` the step. ``weights``: change of the target for a change of the control
-    by 1. ``r2_pre``: share of the target's variance before the event that the controls explain. ``p``: two-sided
-    p-value of no effect; ``se``: standard deviation of the effect's distribution. ``placebos``: pseudo-events tried.
+    next (mean of its distribution); ``white``: the share of it that has none. ``step_s``: the step, that of the data
+    times ``averaged``, the rows whose mean is one row of the model. ``weights``: change of the target for a change of
+    the control by 1. ``r2_pre``: share of the target's variance before the event that the controls explain. ``p``:
+    two-sided p-value of no effect; ``se``: standard deviation of the effect's distribution. ``placebos``: pseudo-events
+    tried.
     """
 
     kind: str
     phi: float
+    white: float
     step_s: float
+    averaged: int
     ridge_lambda: float | None
     lambda_chosen: bool
     weights: dict[str, float]
@@ -147,7 +151,9 @@ class ModelFacts:
         return {
             "kind": self.kind,
             "phi": self.phi,
+            "white": self.white,
             "step_s": self.step_s,
+            "averaged": self.averaged,
             "ridge_lambda": self.ridge_lambda,
             "lambda_chosen": self.lambda_chosen,
             "weights": dict(self.weights),
@@ -162,10 +168,11 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """The analysis row by row, for a picture. Post arrays begin with the first row after the washout.
+    """The analysis by rows of the model, for a picture. Post arrays begin with the first row after the washout.
 
     ``expected`` is the counterfactual at all rows of ``ts``; the bands (pointwise, at the report's level) and the
-    effects are for the last ``len(effect)`` rows, the post-period. ``cumulative`` sums ``effect`` up to each row.
+    effects are for the last ``len(effect)`` rows, the post-period. ``cumulative`` sums ``effect`` up to each row, over
+    rows of the data.
     """
 
     ts: Ints

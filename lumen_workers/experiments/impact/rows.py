@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from lumen_workers.domain.clock import US
 from lumen_workers.experiments.impact.records import Floats, ImpactOptions, Ints, Observations
+
+ROWS: Final = 100
+"""Rows that the model is given of the longer side, at least; a shorter side stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,39 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The rows before the event and after its washout; ``incomplete`` were left out. ``step_s`` is the usual step."""
+    """The rows before the event and after its washout; ``incomplete`` were left out. ``step_s`` is the usual step, of
+    ``width`` steps of the data."""
 
     pre: Rows
     post: Rows
     incomplete: int
     step_s: float
+    width: int = 1
+
+    def only(self, columns: list[int]) -> Split:
+        """The same with these controls only."""
+        return replace(self, pre=self.pre.only(columns), post=self.post.only(columns))
+
+    def folded(self) -> Split:
+        """The means of stretches of steps, which leave ROWS to twice as many rows on the longer side.
+
+        What is asked for is a mean over the post-period; its noise is what the noise comes to over long times. The
+        shape of its short memory, which a model can only have wrong, is averaged away: AR(1) with white noise on top
+        then fits most of what remains.
+        """
+        longest = max(len(self.pre), len(self.post))
+        width = longest // ROWS
+        if width <= 1:
+            return self
+        end, begin = int(self.pre.step[-1]) + 1, int(self.post.step[0])
+        between = round((begin - end) / width)
+        return Split(
+            pre=_means(self.pre, (self.pre.step - end) // width),
+            post=_means(self.post, between + (self.post.step - begin) // width),
+            incomplete=self.incomplete,
+            step_s=self.step_s * width,
+            width=width,
+        )
 
 
 def split(data: Observations, event_us: int, options: ImpactOptions) -> Split:
@@ -62,4 +93,15 @@ def split(data: Observations, event_us: int, options: ImpactOptions) -> Split:
         post=rows(after & whole),
         incomplete=int(np.count_nonzero((before | after) & ~whole)),
         step_s=step_us / US,
+    )
+
+
+def _means(rows: Rows, group: Ints) -> Rows:
+    """One row for each number of ``group`` (ascending), which becomes its step."""
+    known, start, count = np.unique(group, return_index=True, return_counts=True)
+    return Rows(
+        rows.ts[start],
+        known,
+        np.add.reduceat(rows.y, start) / count,
+        np.add.reduceat(rows.x, start, axis=0) / count[:, None],
     )

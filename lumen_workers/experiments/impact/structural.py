@@ -24,13 +24,16 @@ def second_opinion(pre: Rows, post: Rows, first: Estimate, level: float) -> Seco
     first one excludes 0 and its own holds both 0 and the first one's effect: a level that wanders may go anywhere in a
     long post-period. Nothing in it is AR(1): where the two agree, the verdict does not hang on that.
     """
+    # The import has its own warnings shown, whatever is asked for around it; so it is not left to what follows.
+    from statsmodels.tsa.statespace.structural import UnobservedComponents
+
     rows = _tail(pre)
     scale = Scale.of(rows)
     try:
         with warnings.catch_warnings():
             # A search that ends on its boundary (no wandering, or no white noise) is an answer, not a fault.
             warnings.simplefilter("ignore")
-            mean, variance = _forecast(rows, post, scale)
+            mean, variance = _forecast(UnobservedComponents, rows, post, scale)
     except (np.linalg.LinAlgError, ValueError) as error:
         return SecondOpinion(estimate=None, agrees=None, why=f"it could not be fitted: {str(error).splitlines()[0]}")
     if not (math.isfinite(mean) and math.isfinite(variance) and variance > 0):
@@ -48,16 +51,14 @@ def second_opinion(pre: Rows, post: Rows, first: Estimate, level: float) -> Seco
     return SecondOpinion(estimate=second, agrees=True)
 
 
-def _forecast(rows: Rows, post: Rows, scale: Scale) -> tuple[float, float]:
+def _forecast(model_of: Any, rows: Rows, post: Rows, scale: Scale) -> tuple[float, float]:
     """Mean and variance of observed − forecast, averaged over ``post``, in standard deviations of the target.
 
     State at the end of the pre-period: level and weights, jointly normal. On average over the post rows the level has
     gone on by a random walk (ΣΣ min(t_i, t_j)/m² steps' worth) and the white noise has shrunk by m.
     """
-    from statsmodels.tsa.statespace.structural import UnobservedComponents
-
     y, x = _on_grid(rows, scale)
-    model = UnobservedComponents(y, level="local level", exog=x if x.shape[1] else None, mle_regression=False)
+    model = model_of(y, level="local level", exog=x if x.shape[1] else None, mle_regression=False)
     found: Any = model.fit(disp=False, maxiter=100)
     walk, white = _variances(found)
     state, spread = found.filter_results.filtered_state[:, -1], found.filter_results.filtered_state_cov[:, :, -1]

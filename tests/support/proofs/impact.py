@@ -136,6 +136,7 @@ def measure(cell: Cell, sets: int, seed: int, *, opinion: bool = True) -> dict[s
     return {
         "name": cell.name,
         "sets": sets,
+        "phi": cell.phi,
         "effect": cell.effect,
         **{name: round(float(np.mean(values)), 4) for name, values in hits.items()},
         "width": round(width, 3),
@@ -158,7 +159,7 @@ def _white(data: Observations, event_us: int, chosen: ImpactOptions, truth: floa
 
 def _unscreened(data: Observations, event_us: int, chosen: ImpactOptions, report: ImpactReport, truth: float) -> bool:
     assert report.model is not None
-    rows = split(data, event_us, chosen)
+    rows = split(data, event_us, chosen).folded()
     found = fit(rows.pre, report.model.ridge_lambda or 0.0).effect(rows.post).estimate(chosen.level)
     return found.lo <= truth <= found.hi
 

@@ -12,7 +12,7 @@ from support.proofs.impact import Cell, measure, options, simulate
 from lumen_workers.domain.clock import US
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.experiments.impact import Observations, analyse
-from lumen_workers.experiments.impact.model import fit
+from lumen_workers.experiments.impact.model import Scale, fit, solve
 from lumen_workers.experiments.impact.noise import Grid, whiten
 from lumen_workers.experiments.impact.records import Good, Verdict
 from lumen_workers.experiments.impact.rows import split
@@ -77,7 +77,7 @@ def test_the_structural_model_is_statsmodels() -> None:
     observations, event_us = data()
     chosen = options(SMALL)
     report = analyse(observations, event_us, chosen)
-    parts = split(observations, event_us, chosen)
+    parts = split(observations, event_us, chosen).folded()
     pre, post = parts.pre.only([0, 1]), parts.post.only([0, 1])
     model = UnobservedComponents(pre.y, "local level", exog=pre.x)
     fitted = model.fit(disp=False, maxiter=500)
@@ -149,3 +149,23 @@ def test_too_few_rows_say_insufficient() -> None:
     report = analyse(observations, event_us, replace(options(SMALL), min_samples=400))
     assert (report.verdict, report.mean) == (Verdict.INSUFFICIENT, None)
     assert report.n_pre == 240
+
+
+def test_without_correlation_it_is_ridge_regression_and_without_penalty_gls() -> None:
+    from statsmodels.regression.linear_model import GLS, OLS
+
+    observations, event_us = data()
+    pre = split(observations, event_us, options(SMALL)).pre
+    scale = Scale.of(pre)
+    x, y, n = scale.design(pre), scale.target(pre), len(pre)
+    plain = whiten(Grid(np.zeros(1), np.zeros(1), np.ones(1)), pre.step, np.column_stack([x, y]))[-1]
+    penalty = np.array([0.0, 7.0, 7.0, 7.0])
+    expected = OLS(y, x).fit_regularized(alpha=penalty / n, L1_wt=0.0).params
+    np.testing.assert_allclose(solve(plain.gram, 7.0)[0][0], expected, rtol=1e-7, atol=1e-9)
+
+    phi = 0.7
+    noisy = whiten(Grid(np.full(1, phi), np.zeros(1), np.ones(1)), pre.step, np.column_stack([x, y]))[-1]
+    coef, inverse, rest, _ = solve(noisy.gram, 0.0)
+    gls = GLS(y, x, sigma=phi ** np.abs(pre.step[:, None] - pre.step[None, :])).fit()
+    np.testing.assert_allclose(coef[0], gls.params, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(rest[0] / (n - 4) * inverse[0], gls.cov_params(), rtol=1e-6, atol=1e-12)

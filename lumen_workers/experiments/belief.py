@@ -57,8 +57,9 @@ class LoopBelief:
 def fold(store: Store, loop: str, priors: Priors) -> JournalEntry | None:
     """Take the effects that have come since the last look into the belief: one new line, None without any.
 
-    A change that another one crowds, within its windows, is left out: its Δ is not its own. Two workers at once write
-    the same line.
+    A change that another one crowds, within its windows, is left out: its Δ is not its own. A change counts once, by
+    the first of its effects that stands alone, however many other windows it is computed with later. Two workers at
+    once write the same line.
     """
     last = latest(store, loop)
     after = int(last.data["upto"]) if last is not None else 0
@@ -67,7 +68,7 @@ def fold(store: Store, loop: str, priors: Priors) -> JournalEntry | None:
         return None
     upto = max(effect.seq for _, effect in rows)
     changes: dict[str, list[tuple[float, Mapping[str, SignalEffect]]]] = defaultdict(list)
-    for event, effect in _alone(store, loop, rows):
+    for event, effect in _alone(store, loop, rows, after):
         changes[event.rule].append((event.new - event.old, effect.signals))
     seen = observations(last)
     for rule, own in changes.items():
@@ -119,8 +120,18 @@ def _line(rule: str, seen: Mapping[str, Observations], priors: Priors) -> dict[s
     return {"step": step, "signals": signals, "p_improve": score, "decided": score >= priors.threshold}
 
 
-def _alone(store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]]) -> list[tuple[RuleEvent, Effect]]:
-    """Those whose windows hold no other change; of several effects of one event the last."""
+def _alone(
+    store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]], after: int
+) -> list[tuple[RuleEvent, Effect]]:
+    """Those whose windows hold no other change, and that are the first such effect of their event at all."""
+    new, moved = {event.event_id for event, _ in rows}, [event.ts for event, _ in rows]
+    upto = max(effect.seq for _, effect in rows)
+    known_effects = store.effects.rows(loop, start=min(moved), end=max(moved) + timedelta(seconds=1))
+    rows = [
+        (event, effect)
+        for event, effect in known_effects
+        if event.event_id in new and effect.status is EffectStatus.COMPUTED and effect.seq <= upto
+    ]
     moments = [event.applied_at for event, _ in rows if event.applied_at is not None]
     if not moments:
         return []
@@ -134,5 +145,5 @@ def _alone(store: Store, loop: str, rows: Sequence[tuple[RuleEvent, Effect]]) ->
         start = event.applied_at - timedelta(seconds=effect.options.pre_s)
         end = event.applied_at + timedelta(seconds=effect.options.post_s)
         if not any(start <= at < end for other, at in applied if other != event.event_id):
-            kept[event.event_id] = (event, effect)
-    return list(kept.values())
+            kept.setdefault(event.event_id, (event, effect))
+    return [(event, effect) for event, effect in kept.values() if effect.seq > after]

@@ -73,3 +73,24 @@ def test_the_line_says_what_is_believed_for_a_step(store: SqlStore) -> None:
     belief = believe(store, "main", PRIORS)
     assert belief.evidence("risk_max", -0.02, ()).p_improve == pytest.approx(own["p_improve"], abs=1e-6)
     assert belief.evidence("creative_min", 0.02, ()).n == 0
+
+
+def test_a_change_counts_once_however_often_it_is_computed(store: SqlStore) -> None:
+    changed(store, 200, "ev-1", 0.35, 0.33)
+    assert fold(store, "main", PRIORS) is not None
+    once = observations(latest(store, "main"))["risk_max"]["risk_band"]
+    compute_due(store, "main", EffectOptions(pre_s=20, post_s=20), at(300))
+    assert len(store.effects.rows("main")) == 2
+    fold(store, "main", PRIORS)
+    assert observations(latest(store, "main"))["risk_max"]["risk_band"] == once
+
+
+def test_folded_at_once_a_change_counts_by_its_first_effect_too(store: SqlStore) -> None:
+    changed(store, 200, "ev-1", 0.35, 0.33)
+    (first,) = [effect for _, effect in store.effects.rows("main")]
+    compute_due(store, "main", EffectOptions(pre_s=20, post_s=20), at(300))
+    fold(store, "main", PRIORS)
+    seen = observations(latest(store, "main"))["risk_max"]["risk_band"]
+    delta = first.signals["risk_band"].delta
+    assert delta is not None
+    assert (seen.n, seen.mean) == (1, pytest.approx(delta / -0.02))

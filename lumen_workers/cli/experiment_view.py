@@ -137,6 +137,8 @@ def _bracket(result: Mapping[str, Any], running: bool) -> None:
     table((*columns, "pairs", *(() if running else ("verdict",))), rows, "")
     if not running:
         answer = result["signals"][result["primary"]]
+        if answer.get("looked"):
+            typer.echo("\nThe end may have come by what was seen: interval and p are the always-valid ones.")
         typer.echo(f"\n{sentence(result['primary'], result['a'], result['b'], answer)}")
 
 

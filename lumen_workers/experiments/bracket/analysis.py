@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 EXACT: Final = 16
 """Pairs up to which every assignment is gone through; above, so many are drawn:"""
 DRAWS: Final = 20_000
+_ROWS: Final = 1_000
 TIMES_TAU: Final = 3.0
 """A washout shorter than this many time constants leaves a part of the old value in what is measured."""
 
@@ -51,17 +52,23 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class CarryOver:
-    """How much of B's effect is still there a period later, in units of the signal; None: too few pairs tell."""
+    """How much of B's effect is still there a period later, in units of the signal; None: too few pairs tell.
+
+    ``p``: of none.
+    """
 
     estimate: float
     lo: float
     hi: float
+    p: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """B against A for one signal. ``lo`` and ``hi`` are the paired t interval at ``level``: the interval to quote.
+    """B against A for one signal. ``lo`` and ``hi`` are the interval to quote at ``level``, ``p`` that of no effect.
 
+    They are those of the paired t test; where an experiment may have ended by what it showed (``looked``), those of the
+    always-valid sequence, and None while that excludes nothing. The verdict follows from them.
     ``randomisation``: by the order that was drawn, without any assumption on the noise; None where none was drawn.
     ``running``: [lo, hi] of the always-valid sequence. ``pairs`` that count, ``missing`` ones that do not.
     """
@@ -73,6 +80,7 @@ class Answer:
     p: float | None
     randomisation: Span | None
     running: Sequence[float] | None
+    looked: bool
     carry_over: CarryOver | None
     pairs: int
     missing: int
@@ -114,9 +122,19 @@ def pairs_of(periods: Sequence[Period], signal: str) -> tuple[list[Pair], int]:
 
 
 def analyse(
-    periods: Sequence[Period], signal: str, *, seed: int, randomised: bool, level: float = 0.95, relevant: float = 0.01
+    periods: Sequence[Period],
+    signal: str,
+    *,
+    seed: int,
+    randomised: bool,
+    level: float = 0.95,
+    relevant: float = 0.01,
+    looked: bool = False,
 ) -> Answer:
-    """The answer for ``signal``. Never NaN: with fewer than two pairs, or no scatter at all, it is insufficient."""
+    """The answer for ``signal``. Never NaN: with fewer than two pairs, or no scatter at all, it is insufficient.
+
+    ``looked``: whether the number of pairs may have come from what they showed.
+    """
     found, missing = pairs_of(periods, signal)
     d = np.array([pair.difference for pair in found])
     n = len(d)
@@ -129,21 +147,24 @@ def analyse(
             p=None,
             randomisation=None,
             running=None,
+            looked=looked,
             carry_over=None,
             pairs=n,
             missing=missing,
             verdict=Verdict.INSUFFICIENT,
         )
-    span = paired_t(d, level)
     sequence = confidence_sequence(d.tolist(), level)
+    always = None if sequence.lo is None or sequence.hi is None else Span(lo=sequence.lo, hi=sequence.hi, p=sequence.p)
+    span = always if looked else paired_t(d, level)
     return Answer(
         effect=float(d.mean()),
-        lo=span.lo,
-        hi=span.hi,
+        lo=None if span is None else span.lo,
+        hi=None if span is None else span.hi,
         level=level,
-        p=span.p,
+        p=None if span is None else span.p,
         randomisation=randomisation(d, seed, level) if randomised else None,
-        running=None if sequence.lo is None or sequence.hi is None else (sequence.lo, sequence.hi),
+        running=None if always is None else (always.lo, always.hi),
+        looked=looked,
         carry_over=carry_over(found, level),
         pairs=n,
         missing=missing,
@@ -165,35 +186,27 @@ def randomisation(d: Floats, seed: int, level: float) -> Span:
     """The test that the drawn order itself gives: under no effect each pair's difference had either sign.
 
     All 2ⁿ assignments up to EXACT pairs, else DRAWS drawn from ``seed`` (the observed one counts among them). The
-    interval holds the effects that the same test does not refute. Source: Fisher, The Design of Experiments (1935);
-    for switchbacks Bojinov, Simchi-Levi & Zhao, Manage. Sci. 69 (2023) 3759.
+    interval holds the effects that the same test does not refute: with the pairs F turned round and C not, the mean is
+    as far from an effect above it as the observed one exactly when the mean of F or that of C reaches the effect. So
+    the ends are order statistics of these means. Sources: Fisher, The Design of Experiments (1935); Hartigan, J. Am.
+    Stat. Assoc. 64 (1969) 1303; for switchbacks Bojinov, Simchi-Levi & Zhao, Manage. Sci. 69 (2023) 3759.
     """
-    signs = _signs(len(d), seed)
-    alpha = 1.0 - level
-
-    def p_of(effect: float) -> float:
-        shifted = d - effect
-        observed = abs(float(shifted.mean()))
-        return float((np.abs(signs @ shifted) / len(d) >= observed - 1e-12).mean())
-
-    mean = float(d.mean())
-    width = float(d.std(ddof=1)) + abs(mean) + 1e-9
-
-    def edge(direction: int) -> float:
-        """Where p falls to alpha, going from the estimate outwards; infinite where it never does."""
-        step = width
-        while p_of(mean + direction * step) > alpha:
-            step *= 2
-            if step > 1e6 * width:
-                return direction * math.inf
-        low, high = 0.0, step
-        for _ in range(40):
-            middle = (low + high) / 2
-            low, high = (middle, high) if p_of(mean + direction * middle) > alpha else (low, middle)
-        return mean + direction * high
-
+    low, high, as_large = [], [], 0
+    n, total = len(d), float(d.sum())
+    for turned in _assignments(n, seed):
+        count, part = turned.sum(axis=1), turned @ d
+        as_large += int((np.abs(total - 2.0 * part) >= abs(total) - n * NO_SCATTER).sum())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            means = np.stack([part / count, (total - part) / (n - count)])
+        # An empty set refutes no effect at all.
+        empty = np.stack([count == 0, count == n])
+        low.append(np.where(empty, -math.inf, means).min(axis=0))
+        high.append(np.where(empty, math.inf, means).max(axis=0))
+    below, above = np.sort(np.concatenate(low)), np.sort(np.concatenate(high))
+    rows = len(below)
+    out = math.floor((1.0 - level) * rows + 1e-6)
     # A change of a signal is within ±1: where too few pairs refute nothing, that is all there is to say.
-    return Span(lo=max(edge(-1), -1.0), hi=min(edge(1), 1.0), p=p_of(0.0))
+    return Span(lo=max(float(below[out]), -1.0), hi=min(float(above[rows - 1 - out]), 1.0), p=as_large / rows)
 
 
 def carry_over(pairs: Sequence[Pair], level: float) -> CarryOver | None:
@@ -202,7 +215,7 @@ def carry_over(pairs: Sequence[Pair], level: float) -> CarryOver | None:
     With a part γ of the difference carried into the next period, a pair's difference is effect + γ·(b₋ − a₋), where b₋
     and a₋ say whether B was held before its B and before its A. γ is the slope; None where the orders give none.
     """
-    from scipy.special import stdtrit
+    from scipy.special import stdtr, stdtrit
 
     known = [(pair, pair.after_b) for pair in pairs if pair.after_b is not None]
     x = np.array([float(after_b) - 1.0 if pair.b_first else -float(after_b) for pair, after_b in known])
@@ -213,26 +226,35 @@ def carry_over(pairs: Sequence[Pair], level: float) -> CarryOver | None:
     slope = float((centred * d).sum() / (centred * centred).sum())
     rest = d - d.mean() - slope * centred
     se = math.sqrt(float((rest * rest).sum()) / (len(known) - 2) / float((centred * centred).sum()))
-    reach = float(stdtrit(len(known) - 2, 0.5 + level / 2)) * se
-    return CarryOver(estimate=slope, lo=slope - reach, hi=slope + reach)
+    if se < NO_SCATTER:
+        return None
+    free = len(known) - 2
+    reach = float(stdtrit(free, 0.5 + level / 2)) * se
+    p = 2.0 * float(stdtr(free, -abs(slope) / se))
+    return CarryOver(estimate=slope, lo=slope - reach, hi=slope + reach, p=min(p, 1.0))
 
 
 def all_signals(
-    periods: Sequence[Period], *, seed: int, randomised: bool, level: float, relevant: float
+    periods: Sequence[Period], *, seed: int, randomised: bool, level: float, relevant: float, looked: bool = False
 ) -> Mapping[str, Answer]:
     """Signal → answer."""
     return {
-        name: analyse(periods, name, seed=seed, randomised=randomised, level=level, relevant=relevant)
+        name: analyse(periods, name, seed=seed, randomised=randomised, level=level, relevant=relevant, looked=looked)
         for name in SIGNALS
     }
 
 
-def _signs(n: int, seed: int) -> Floats:
-    """float64[k, n] of ±1: every assignment, or DRAWS drawn ones with the observed one first."""
+def _assignments(n: int, seed: int) -> Iterator[NDArray[np.bool_]]:
+    """bool[k, n] in parts, True where a pair is turned round: every assignment, or DRAWS drawn ones with the observed
+    one first.
+    """
     if n <= EXACT:
-        numbers = np.arange(2**n, dtype=np.int64)[:, None]
-        signs: Floats = np.where((numbers >> np.arange(n)) & 1, -1.0, 1.0)
-        return signs
-    drawn = np.random.Generator(np.random.Philox(key=seed, counter=0)).choice(np.array([-1.0, 1.0]), (DRAWS, n))
-    drawn[0] = 1.0
-    return drawn
+        yield ((np.arange(2**n, dtype=np.int64)[:, None] >> np.arange(n)) & 1).astype(np.bool_)
+        return
+    # A stream that the drawn order itself (``design.schedule``) never comes to.
+    generator = np.random.Generator(np.random.Philox(key=seed, counter=1 << 128))
+    for start in range(0, DRAWS, _ROWS):
+        drawn = generator.integers(0, 2, (min(_ROWS, DRAWS - start), n), dtype=np.int8).astype(np.bool_)
+        if not start:
+            drawn[0] = False
+        yield drawn

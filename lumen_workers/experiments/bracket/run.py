@@ -77,12 +77,15 @@ class BracketDesign:
 
     def result(self, periods: Sequence[Period], tau_s: Mapping[str, float | None]) -> Mapping[str, Any]:
         options = self.options
+        # The sequence has had its looks, or somebody or a guardrail has ended it by what was seen.
+        looked = options.early_stop or len(periods) < len(self.order)
         answers = all_signals(
             periods,
             seed=self.seed,
             randomised=options.order == "randomised",
             level=options.level,
             relevant=options.relevant,
+            looked=looked,
         )
         known = {name: tau for name, tau in tau_s.items() if tau is not None}
         warnings = []
@@ -94,7 +97,8 @@ class BracketDesign:
             )
         for name, answer in answers.items():
             carried = answer.carry_over
-            if carried is not None and (carried.lo > 0 or carried.hi < 0):
+            # One false note in twenty experiments, not one in twenty signals (Bonferroni).
+            if carried is not None and carried.p * len(answers) <= 1 - options.level:
                 warnings.append(f"{name} carries {carried.estimate:+.3f} over into the next period")
         if options.order == "abab":
             warnings.append("the order was fixed (A B A B): a drift with the same rhythm would look like an effect")

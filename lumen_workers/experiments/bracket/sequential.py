@@ -24,11 +24,15 @@ SPREAD: Final = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """The sequence after ``n`` differences; it is empty-handed (None) while it excludes no value at all."""
+    """The sequence after ``n`` differences; it is empty-handed (None) while it excludes no value at all.
+
+    ``p``: of no effect, by all looks together: one over the Bayes factor, below 1 − level exactly where 0 is excluded.
+    """
 
     n: int
     lo: float | None
     hi: float | None
+    p: float | None = None
 
     @property
     def excludes_zero(self) -> bool:
@@ -55,4 +59,6 @@ def confidence_sequence(differences: Sequence[float], level: float = 0.95, sprea
     x = (k - 1.0) / (1.0 - k / r)
     reach = math.sqrt(x * (n - 1)) * scatter / math.sqrt(n)
     mean = float(d.mean())
-    return Running(n=n, lo=mean - reach, hi=mean + reach)
+    zero = mean * mean * n / (scatter * scatter) / (n - 1)
+    factor = 0.5 * (n * (math.log1p(zero) - math.log1p(zero / r)) - math.log(r))
+    return Running(n=n, lo=mean - reach, hi=mean + reach, p=math.exp(min(-factor, 0.0)))

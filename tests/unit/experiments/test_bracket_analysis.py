@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,14 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
-from support.plants import START
+from support.plants import START, bracket
 from support.proofs.brackets import SD, carried, measure
 
 from lumen_workers.domain.experiments import Period
 from lumen_workers.domain.signals import SIGNALS
 from lumen_workers.effects.verdicts import Verdict
-from lumen_workers.experiments.bracket.analysis import analyse, paired_t, randomisation
+from lumen_workers.experiments.bracket.analysis import EXACT, analyse, paired_t, randomisation
 from lumen_workers.experiments.bracket.design import schedule
+from lumen_workers.experiments.bracket.run import BracketDesign
+from lumen_workers.experiments.bracket.sequential import confidence_sequence
 
 A = [0.250, 0.262, 0.241, 0.259, 0.255, 0.248, 0.263, 0.251]
 B = [0.231, 0.240, 0.236, 0.238, 0.229, 0.240, 0.233, 0.241]
@@ -75,6 +78,51 @@ def test_many_pairs_are_drawn_from_the_seed() -> None:
     assert first == again
     assert first.p == pytest.approx(other.p, abs=0.01)
     assert first.p == pytest.approx(paired_t(d, 0.95).p, abs=0.01)
+
+
+def test_drawn_assignments_answer_like_all_of_them() -> None:
+    d = np.random.default_rng(6).normal(0.4, 1, EXACT)
+    exact = randomisation(d, 1, 0.95)
+    # One more pair without any say: the same question, now to assignments that are drawn.
+    drawn = randomisation(np.append(d, 0.0), 1, 0.95)
+    assert exact.p is not None
+    assert drawn.p == pytest.approx(exact.p, abs=0.01)
+    shorter = EXACT / (EXACT + 1)
+    assert (drawn.lo, drawn.hi) == pytest.approx((exact.lo * shorter, exact.hi * shorter), abs=0.1)
+
+
+def test_a_bracket_that_may_have_ended_by_what_it_showed_is_told_by_the_sequence() -> None:
+    given_ = periods(list(A), list(B))
+    planned, seen = (analyse(given_, "risk_band", seed=5, randomised=True, looked=looked) for looked in (False, True))
+    assert seen.running is not None
+    assert [seen.lo, seen.hi] == list(seen.running)
+    assert (planned.looked, seen.looked) == (False, True)
+    assert planned.lo is not None
+    assert seen.lo is not None
+    assert seen.lo < planned.lo
+    assert seen.p == confidence_sequence(D.tolist()).p
+    few = analyse(periods(list(A)[:2], list(B)[:2], order="abab"), "risk_band", seed=5, randomised=False, looked=True)
+    assert (few.lo, few.p, few.verdict) == (None, None, Verdict.INSUFFICIENT)
+
+
+@pytest.mark.parametrize(("early_stop", "ended", "looked"), [(False, 16, False), (True, 16, True), (False, 12, True)])
+def test_the_design_knows_whether_somebody_may_have_looked(early_stop: bool, ended: int, looked: bool) -> None:
+    design = BracketDesign(bracket(pairs=8, early_stop=early_stop), seed=5)
+    signals = design.result(periods(list(A), list(B))[:ended], {})["signals"]
+    assert {answer["looked"] for answer in signals.values()} == {looked}
+
+
+def test_notes_of_what_is_carried_over_are_false_in_one_experiment_of_twenty() -> None:
+    """By four signals that have nothing to do with each other; each at 5 % would be false in one of five."""
+    rng, noted = np.random.default_rng(9), 0
+    for seed in range(200):
+        given_ = [
+            replace(period, means=dict(zip(SIGNALS, rng.normal(0.25, 0.01, len(SIGNALS)).tolist(), strict=True)))
+            for period in periods([0.25] * 12, [0.25] * 12, seed)
+        ]
+        warnings = BracketDesign(bracket(pairs=12), seed=seed).result(given_, {})["warnings"]
+        noted += any("over into the next period" in said for said in warnings)
+    assert 2 <= noted <= 20
 
 
 def test_missing_periods_drop_their_pair_and_are_counted() -> None:

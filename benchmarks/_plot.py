@@ -136,8 +136,45 @@ def impact(found: Mapping[str, Any]) -> str:
     return render([Chart(title, "phi", lines)], "Coverage of impact analyses by the correlation of the noise")
 
 
+def brackets(found: Mapping[str, Any]) -> str:
+    """Share of experiments called different so far, against the number of looks."""
+    titles = {"null": "Called different, no effect", "effect": "Called different, half a deviation"}
+    names = ("looking at the always-valid sequence", "looking at the paired t interval")
+    charts = [
+        Chart(
+            title,
+            "pairs",
+            {
+                name: [(row[0], row[place]) for row in found["looks"][kind]["course"]]
+                for place, name in enumerate(names, 1)
+            },
+        )
+        for kind, title in titles.items()
+    ]
+    return render(charts, "Share of experiments that are called different, by the number of looks")
+
+
+def bayes(found: Mapping[str, Any]) -> str:
+    """Share of null changes that the update is sure of, against the effects pooled."""
+    names = {"plain": "independent, no scatter", "independent": "independent", "honest": "ours"}
+    charts = [
+        Chart(
+            f"Sure of what is not there, phi {phi:g}",
+            "effects pooled",
+            {
+                text: [(cell["pooled"], cell[name]) for cell in found["cells"] if cell["phi"] == phi]
+                for name, text in names.items()
+            },
+        )
+        for phi in (0.9, 0.98)
+    ]
+    return render(charts, "Share of changes without effect that the update is sure of, by the effects pooled")
+
+
 PICTURES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bandit": bandit,
+    "bayes": bayes,
+    "brackets": brackets,
     "coverage": coverage,
     "drift": drift,
     "impact": impact,

@@ -138,11 +138,49 @@ def brackets(found: Mapping[str, Any]) -> str:
     over = (
         "What is carried over into the next period, 20 pairs: the true size, the mean estimate, intervals clear of 0."
     )
+    ends = [
+        (
+            "normal" if cell["kind"] == "normal" else "two values",
+            cell["pairs"],
+            f"{cell['effect']:g}",
+            f"{cell['early']:.1%}",
+            f"**{cell['sequence_differs']:.1%}**",
+            f"{cell['t_differs']:.1%}",
+            f"**{cell['sequence_holds']:.1%}**",
+            f"{cell['t_holds']:.1%}",
+        )
+        for cell in found["ends"]
+    ]
+    ended = (
+        f"Experiments that may end early ({10 * found['runs']:,} a row; effects in deviations of a pair's difference): "
+        "what is said at their end, by the sequence, as shipped, and by the paired t interval. *Two values*: a drift "
+        "as long as a pair and much larger than the noise."
+    )
+    ends_head = ("differences", "pairs", "effect", "early", "differs", "by t", "holds", "by t")
+    constants = [
+        (
+            f"{cell['tau_s']:g} s",
+            cell["pairs"],
+            f"{cell['phi']:g}",
+            f"{cell['known']:.0%}",
+            "–" if cell["median"] is None else f"{cell['median']:.1f} ({cell['low']:.1f} to {cell['high']:.1f}) s",
+            f"{cell['warned']:.0%}",
+            f"{cell['false']:.1%}",
+        )
+        for cell in found["constants"]
+    ]
+    told = (
+        f"Time constants from {found['runs'] // 5} brackets a row (0.34 against 0.30 of a rule with gain 0.6, noise of "
+        "deviation 0.02): share that tell one, its median and eight of ten, share that call a washout of 20 s too "
+        "short, and share of signals without answer that have one."
+    )
+    constants_head = ("true", "pairs", "phi", "told", "what is told", "too short", "without answer")
     return (
         f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(plan)}\n\n"
         f"{table(('phi', 'periods', 'change', 'promised', 'found'), planned)}\n\n{prose(after)}\n\n"
         f"{table(('', 'no effect', 'half a deviation of a pair'), looks)}\n\n{prose(over)}\n\n"
-        f"{table(('carried over', 'estimated', 'noticed'), carry)}"
+        f"{table(('carried over', 'estimated', 'noticed'), carry)}\n\n{prose(ended)}\n\n{table(ends_head, ends)}\n\n"
+        f"{prose(told)}\n\n{table(constants_head, constants)}"
     )
 
 
@@ -214,20 +252,30 @@ def simulate(found: Mapping[str, Any]) -> str:
 def bayes(found: Mapping[str, Any]) -> str:
     """How often the update is sure of nothing."""
     rows = [
-        (f"{cell['phi']:g}", cell["pooled"], f"**{cell['honest']:.1%}**", f"{cell['independent']:.1%}")
+        (
+            f"{cell['phi']:g}",
+            cell["pooled"],
+            f"**{cell['honest']:.1%}**",
+            f"{cell['independent']:.1%}",
+            f"{cell['plain']:.1%}",
+            f"**{cell['held']:.1%}**",
+            f"{cell['held_days']:.1%}",
+        )
         for cell in found["cells"]
     ]
     pooling = found["pooling"]
     about = (
         f"Changes that did nothing, {found['runs']:,} a row: share with p_improve above .95 or below .05, by the "
-        "standard error that belongs to the interval, and by that of independent samples."
+        "standard error that belongs to the interval, by that of independent samples, and by the latter without regard "
+        "to how the effects scatter. Then, for effects drawn from the prior: share of 90 % ranges of the posterior "
+        f"that hold the effect; and where the effect differs from change to change by {found['days']:g}, the mean one."
     )
     scaled, plain = pooling["per_unit"], pooling["unscaled"]
     after = (
         "Three changes of different size and direction, pooled for a step of +.02 whose effect is 0.012: the mean "
         f"error is {scaled:+.4f} per unit of rule change, and {plain:+.4f} when their deltas are averaged as they are."
     )
-    head = ("phi", "effects pooled", "ours", "independent samples")
+    head = ("phi", "effects pooled", "ours", "independent samples", "no scatter", "holds", "holds, differing")
     return f"{prose(about)}\n\n{table(head, rows)}\n\n{prose(after)}"
 
 

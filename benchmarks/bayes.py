@@ -1,6 +1,6 @@
-"""How often the Bayesian update is sure of a change that did nothing. JSON on stdout.
+"""How often the Bayesian update is sure of a change that did nothing, and holds what one did. JSON on stdout.
 
-Usage: bayes.py [RUNS]      default: 2000 a cell
+Usage: bayes.py [RUNS]      default: 1000 a cell
 """
 
 from __future__ import annotations
@@ -13,19 +13,27 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _machine import machine
-from support.proofs.bayes import pooling, sure
+from support.proofs.bayes import held, pooling, sure
 
 SEED = 20260131
+DAYS = 0.02
 
 
 def main(arguments: Sequence[str]) -> None:
-    runs = int(arguments[0]) if arguments else 2000
+    runs = int(arguments[0]) if arguments else 1000
     cells = [
-        {"phi": phi, "pooled": pooled, **sure(phi=phi, pooled=pooled, runs=runs, seed=SEED)}
+        {
+            "phi": phi,
+            "pooled": pooled,
+            **sure(phi=phi, pooled=pooled, runs=runs, seed=SEED),
+            "held": held(phi=phi, pooled=pooled, runs=runs, seed=SEED + 1),
+            "held_days": held(phi=phi, pooled=pooled, runs=runs, seed=SEED + 2, days=DAYS),
+        }
         for phi in (0.0, 0.9, 0.98)
-        for pooled in (1, 10)
+        for pooled in (1, 2, 5, 10)
     ]
-    document = {"machine": machine(), "runs": runs, "cells": cells, "pooling": pooling(runs=runs, seed=SEED)}
+    pooled = pooling(runs=runs, seed=SEED)
+    document = {"machine": machine(), "runs": runs, "days": DAYS, "cells": cells, "pooling": pooled}
     print(json.dumps(document, indent=2))
 
 

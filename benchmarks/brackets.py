@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from _machine import machine
+from support.proofs import early, response
 from support.proofs.brackets import PACE, RATE_HZ, SD, carried, looking, measure
 
 from lumen_workers.experiments.bracket.noise import Noise
@@ -53,6 +54,28 @@ def main(arguments: Sequence[str]) -> None:
         "effect": asdict(looking(runs=10 * runs, looks=60, burn_in=6, seed=SEED, effect=0.5)),
     }
     carry = {str(part): carried(carry=part, runs=runs // 2, pairs=20, seed=SEED) for part in (0.0, 0.01, 0.02)}
+    ends = [
+        {
+            "kind": kind,
+            "pairs": pairs,
+            "effect": effect,
+            **asdict(early.ends(kind=kind, pairs=pairs, effect=effect, runs=10 * runs, seed=SEED)),
+        }
+        for kind in early.KINDS
+        for pairs in (20, 60)
+        for effect in (0.0, 0.5)
+    ]
+    constants = [
+        {
+            "tau_s": tau_s,
+            "pairs": pairs,
+            "phi": phi,
+            **asdict(response.measure(tau_s=tau_s, pairs=pairs, phi=phi, runs=runs // 5, seed=SEED)),
+        }
+        for tau_s in (2.0, 5.0, 15.0)
+        for pairs in (6, 20)
+        for phi in (0.9, 0.98)
+    ]
     document = {
         "machine": machine(),
         "runs": runs,
@@ -60,6 +83,8 @@ def main(arguments: Sequence[str]) -> None:
         "planned": planned,
         "looks": looks,
         "carry": carry,
+        "ends": ends,
+        "constants": constants,
     }
     print(json.dumps(document, indent=2))
 

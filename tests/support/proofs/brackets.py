@@ -97,12 +97,16 @@ def measure(
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """Shares of null experiments that are ever called different within the looks, and the sequence's price."""
+    """Shares of null experiments that are ever called different within the looks, and the sequence's price.
+
+    ``course``: after how many pairs, the share by the sequence and by the t interval until then.
+    """
 
     sequence: float
     paired_t: float
     holds: float
     width: float
+    course: list[tuple[int, float, float]]
 
 
 def looking(*, runs: int, looks: int, burn_in: int, seed: int, effect: float = 0.0, drift: float = 0.0) -> Looks:
@@ -116,7 +120,7 @@ def looking(*, runs: int, looks: int, burn_in: int, seed: int, effect: float = 0
     d = rng.standard_normal((runs, looks)) + effect
     d += drift * rng.choice(np.array([-1.0, 1.0]), (runs, looks))
     wrong = np.zeros((3, runs), np.bool_)
-    ratio = []
+    ratio, course = [], []
     for n in range(max(burn_in, 2), looks + 1):
         centre, scatter = d[:, :n].mean(axis=1), d[:, :n].std(axis=1, ddof=1)
         # The sequence's reach is a multiple of the scatter that depends on n alone.
@@ -125,16 +129,19 @@ def looking(*, runs: int, looks: int, burn_in: int, seed: int, effect: float = 0
         fixed = stdtrit(n - 1, 0.5 + LEVEL / 2) * scatter / np.sqrt(n)
         wrong[1] |= np.abs(centre) > fixed
         if unit.lo is None or unit.hi is None:
+            course.append((n, float(wrong[0].mean()), float(wrong[1].mean())))
             continue
         reach = (unit.hi - unit.lo) / 2 / unit_scatter * scatter
         wrong[0] |= np.abs(centre) > reach
         wrong[2] |= np.abs(centre - effect) > reach
         ratio.append(float(np.median(reach / fixed)))
+        course.append((n, float(wrong[0].mean()), float(wrong[1].mean())))
     return Looks(
         sequence=float(wrong[0].mean()),
         paired_t=float(wrong[1].mean()),
         holds=1.0 - float(wrong[2].mean()),
         width=ratio[-1],
+        course=course,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.proofs.bayes import pooling, sure
+from support.proofs.bayes import held, pooling, sure
 
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.records import SignalEffect
@@ -69,8 +69,12 @@ def test_priors_that_cannot_be_are_refused() -> None:
 def test_it_is_seldom_sure_of_nothing(phi: float, pooled: int) -> None:
     found = sure(phi=phi, pooled=pooled, runs=200, seed=51)
     assert found["honest"] <= 0.12
-    if pooled == 1:
-        assert found["independent"] > 0.6
+    assert found["plain"] > 0.6
+
+
+@pytest.mark.parametrize(("phi", "pooled"), [(0.9, 1), (0.9, 5), (0.98, 5)])
+def test_what_is_drawn_from_the_prior_is_held_by_the_posterior(phi: float, pooled: int) -> None:
+    assert held(phi=phi, pooled=pooled, runs=300, seed=53) >= 0.87
 
 
 def test_steps_of_different_size_are_pooled_per_unit() -> None:

@@ -93,4 +93,5 @@ def test_folded_at_once_a_change_counts_by_its_first_effect_too(store: SqlStore)
     seen = observations(latest(store, "main"))["risk_max"]["risk_band"]
     delta = first.signals["risk_band"].delta
     assert delta is not None
-    assert (seen.n, seen.mean) == (1, pytest.approx(delta / -0.02))
+    assert seen.n == 1
+    assert seen.mean == pytest.approx(delta / -0.02)

@@ -101,7 +101,7 @@ def test_a_bracket_that_may_have_ended_by_what_it_showed_is_told_by_the_sequence
     assert seen.lo is not None
     assert seen.lo < planned.lo
     assert seen.p == confidence_sequence(D.tolist()).p
-    few = analyse(periods(list(A)[:2], list(B)[:2], order="abab"), "risk_band", seed=5, randomised=False, looked=True)
+    few = analyse(periods([*A[:2]], [*B[:2]], order="abab"), "risk_band", seed=5, randomised=False, looked=True)
     assert (few.lo, few.p, few.verdict) == (None, None, Verdict.INSUFFICIENT)
 
 

@@ -42,11 +42,12 @@ def plan_bracket(store: Store, spec: LoopSpec, options: BracketOptions, *, by: s
     """Check a bracket and work out what it can tell. Changes nothing. Raises UsageError."""
     rule = _rule(spec, options.rule)
     options.check(rule)
-    _check_pace(options.pace, spec.rate_hz)
+    rate_hz = store.loops.rates().get(spec.name, spec.rate_hz)
+    _check_pace(options.pace, rate_hz)
     quiet = _quiet(store, spec)
-    noises = noise_of(quiet, spec.rate_hz)
+    noises = noise_of(quiet, rate_hz)
     powers = {
-        name: power(noise, options.pace, options.pairs, spec.rate_hz, options.relevant, level=options.level)
+        name: power(noise, options.pace, options.pairs, rate_hz, options.relevant, level=options.level)
         for name, noise in noises.items()
         if noise is not None
     }
@@ -67,7 +68,7 @@ def plan_bandit(store: Store, spec: LoopSpec, plan: BanditPlan, *, by: str) -> L
     """Check a bandit. Changes nothing. Raises UsageError."""
     rule = _rule(spec, plan.rule)
     check_arms(plan.bandit, rule)
-    _check_pace(plan.pace, spec.rate_hz)
+    _check_pace(plan.pace, store.loops.rates().get(spec.name, spec.rate_hz))
     _quiet(store, spec)
     experiment = _experiment(
         store,

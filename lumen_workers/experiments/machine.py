@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from lumen_workers.domain.clock import US, iso, to_us
+from lumen_workers.domain.clock import US, to_us
 from lumen_workers.domain.errors import Paused, UsageError
 from lumen_workers.domain.experiments import Experiment, ExperimentState, Period
 from lumen_workers.domain.ports import Store
@@ -98,7 +98,7 @@ class Machine:
         except Paused as error:
             return self._hold(str(error))
         except UsageError as error:
-            return self._end(ExperimentState.ABORTED, str(error), None)
+            return self._end(ExperimentState.ABORTED, str(error), self.experiment.original)
         if period is None:
             return "another worker is on it"
         self._hold(None)
@@ -131,7 +131,8 @@ class Machine:
                 return self._hold(why)
             self._hold(None)
             return f"{place}: {period.arm} ({period.value:g}), {(end - to_us(now)) / US:.0f} s to go"
-        tick = period_us(self.loop.rate_hz)
+        # The rate that it is sampled at: a command may have changed the declared one.
+        tick = period_us(self.store.loops.rates()[self.loop.name])
         if self._newest() < end - tick:
             return self._hold(self._stale(now) or f"{place}: its last samples are not in yet")
         self._hold(None)
@@ -147,21 +148,25 @@ class Machine:
             means = dict(zip(SIGNALS, block.values.mean(axis=0).tolist(), strict=True))
         reward = None if means is None else self.design.reward(means)
         ended = replace(period, ended=now, n=len(block), means=means, reward=reward)
-        log = {"experiment": period.experiment_id, "ts": iso(now), **self.design.line(before, ended)}
+        log = self.design.line(before, ended)
         self.store.experiments.close(period, at=now, n=len(block), means=means, reward=reward, log=log)
         return None
 
     def _done(self, periods: Sequence[Period], reason: str) -> str:
-        return self._end(ExperimentState.DONE, reason, self.design.final(self.experiment, self._result(periods)))
+        result = self._result(periods)
+        return self._end(ExperimentState.DONE, reason, self.design.final(self.experiment, result), result)
 
     def _result(self, periods: Sequence[Period]) -> Mapping[str, Any]:
         tau_s = time_constants(self.store, self.loop.name, periods, self.design.pace.period_s)
         return self.design.result(periods, tau_s)
 
-    def _end(self, state: ExperimentState, reason: str, final: float | None) -> str:
-        """End it: the analysis of what there is, and the rule's value (None: it stays)."""
+    def _end(
+        self, state: ExperimentState, reason: str, final: float | None, result: Mapping[str, Any] | None = None
+    ) -> str:
+        """End it: the analysis (None: of what there is), and the rule's value (None: it stays)."""
         id_ = self.experiment.experiment_id
-        result = self._result([p for p in self.store.experiments.periods(id_) if p.ended is not None])
+        if result is None:
+            result = self._result([p for p in self.store.experiments.periods(id_) if p.ended is not None])
         spec = self.loop.rules.get(self.experiment.rule)
         if spec is None or (final is not None and not spec.min <= final <= spec.max):
             reason, final = f"{reason}; {self.experiment.rule} stays: its declaration does not allow it back", None
@@ -188,10 +193,15 @@ class Machine:
         return f"the loop did not take {event.rule} = {event.new:g}: {event.why}"
 
     def _disturbed(self, period: Period) -> str | None:
-        """Why the rule's value is not the experiment's: somebody else has set it."""
+        """Why the rule's value is not the experiment's: somebody else has set it.
+
+        A switch of this experiment that is newer than ``period`` is another worker's, which has gone on meanwhile.
+        """
         present = self.store.rules.current(self.loop.name).get(self.experiment.rule)
         value = self.experiment.original if present is None else present.value
         if value == period.value:
+            return None
+        if present is not None and present.event_id and self.store.experiments.switches([present.event_id]):
             return None
         return f"{self.experiment.rule} is {value:g}, not the {period.value:g} of period {period.number}: " + (
             "it was changed by somebody else and stays so"

@@ -23,6 +23,9 @@ def tune(ctx: Context) -> str:
             fold(ctx.store, loop, ctx.priors)
             if loop in ctx.tuned_loops:
                 said.append(f"{loop}: {tuner_of(ctx, loop).cycle(slot)}")
+            elif ctx.store.watches.running(loop) is not None:
+                # It is not minded any more, but what was changed is still to be confirmed or taken back.
+                said.append(f"{loop}: {tuner_of(ctx, loop).settle() or 'settled by another worker'}")
         except LumenError as error:
             # One loop in trouble keeps none of the others; the tick fails all the same.
             failed.append(error)

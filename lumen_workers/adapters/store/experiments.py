@@ -14,7 +14,8 @@ from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.journal import record
 from lumen_workers.adapters.store.rows import columns, plain
 from lumen_workers.adapters.store.rules import append, present
-from lumen_workers.adapters.store.schema import experiments, periods
+from lumen_workers.adapters.store.schema import experiments, periods, watches
+from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.experiments import Experiment, ExperimentKind, ExperimentState, Period
 from lumen_workers.domain.ids import content_id
@@ -30,7 +31,7 @@ class SqlExperiments:
         self._database = database
 
     def start(self, experiment: Experiment) -> Experiment:
-        """Write it. Raises UsageError while another one runs on the loop, NotFound for an unknown loop."""
+        """Write it. Raises UsageError while another one runs on the loop or the tuner watches it, NotFound."""
         try:
             with self._database.write() as connection:
                 ledger.lock(connection, experiment.loop)
@@ -41,8 +42,26 @@ class SqlExperiments:
                         f"loop {experiment.loop} has an experiment already: {other} is running; its switches would be "
                         f"in this one's numbers; wait for its end or end it with `lumen experiment stop {other}`"
                     )
+                watched = connection.execute(
+                    sa.select(watches.c.rule).where(watches.c.running == experiment.loop)
+                ).scalar()
+                if watched is not None:
+                    raise UsageError(
+                        f"loop {experiment.loop}: the self-tuner is watching {watched}; try again in a minute or two"
+                    )
                 values = plain(experiment) | {"running": experiment.loop}
                 connection.execute(sa.insert(experiments).values(values))
+                line = {
+                    "line": "started",
+                    "experiment": experiment.experiment_id,
+                    "ts": iso(experiment.started),
+                    "rule": experiment.rule,
+                    "original": experiment.original,
+                    "by": experiment.by,
+                    "seed": experiment.seed,
+                    "config": experiment.config,
+                }
+                self._note(connection, experiment.loop, experiment.kind.value, line, "started")
         except IntegrityError as error:
             raise UsageError(f"experiment {experiment.experiment_id} is there already") from error
         return experiment
@@ -113,7 +132,7 @@ class SqlExperiments:
         reward: float | None,
         log: Mapping[str, Any] | None = None,
     ) -> bool:
-        """The period has ended; ``log`` is its line in the journal. False: it has moved on since it was read."""
+        """The period has ended; ``log`` goes into its line in the journal. False: it has moved on since it was read."""
         values = {"ended": at, "n": n, "means": None if means is None else dict(means), "reward": reward}
         own = experiments.c.experiment_id == period.experiment_id
         with self._database.write() as connection:
@@ -122,8 +141,8 @@ class SqlExperiments:
             if not connection.execute(sa.update(periods).where(_as_read(period)).values(values)).rowcount:
                 return False
             if log is not None:
-                entry_id = content_id("jr", period.experiment_id, period.number)
-                record(self._database, connection, row.loop, row.kind, log, entry_id=entry_id)
+                line = {"line": "period", "experiment": period.experiment_id, "ts": iso(at), **log}
+                self._note(connection, row.loop, row.kind, line, str(period.number))
         return True
 
     def hold(self, experiment_id: str, why: str | None) -> bool:
@@ -159,7 +178,7 @@ class SqlExperiments:
             loop = self._running(connection, experiment_id)
             if loop is None:
                 return False, None
-            values = {
+            values: dict[str, Any] = {
                 "state": state.value,
                 "running": None,
                 "held": None,
@@ -168,7 +187,17 @@ class SqlExperiments:
                 "result": None if result is None else dict(result),
             }
             own = experiments.c.experiment_id == experiment_id
-            connection.execute(sa.update(experiments).where(own).values(values))
+            kind = connection.execute(sa.update(experiments).where(own).values(values).returning(experiments.c.kind))
+            line = {
+                "line": "ended",
+                "experiment": experiment_id,
+                "ts": iso(values["ended"]),
+                "rule": spec.name,
+                "state": state.value,
+                "reason": reason,
+                "result": values["result"],
+            }
+            self._note(connection, loop, kind.scalar_one(), line, "ended")
             if final is None or present(connection, loop, spec) == final:
                 return True, None
             note = f"experiment {experiment_id} has ended ({state.value}): {reason}"
@@ -182,6 +211,11 @@ class SqlExperiments:
         with self._database.glance() as connection:
             switched = ledger.known(connection, periods.c.event_id, asked)
             return switched | ledger.known(connection, experiments.c.final_event, asked)
+
+    def _note(self, connection: sa.Connection, loop: str, kind: str, line: Mapping[str, Any], which: str) -> None:
+        """A line in the journal, together with what it tells of."""
+        entry_id = content_id("jr", line["experiment"], which)
+        record(self._database, connection, loop, kind, line, entry_id=entry_id)
 
     def _running(self, connection: sa.Connection, experiment_id: str) -> str | None:
         """Lock the loop of a running experiment and return its name; None: it has ended."""

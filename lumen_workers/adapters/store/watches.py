@@ -66,7 +66,15 @@ class SqlWatches:
         return self._first((watches.c.loop == loop) & watches.c.settled.is_not(None))
 
     def settle(
-        self, watch: Watch, outcome: str, why: str, *, spec: RuleSpec, back: bool, actor: str, log: Mapping[str, Any]
+        self,
+        watch: Watch,
+        outcome: str,
+        why: str,
+        *,
+        spec: RuleSpec | None,
+        back: bool,
+        actor: str,
+        log: Mapping[str, Any],
     ) -> tuple[bool, RuleEvent | None]:
         """End the watch, with the compensating change where it goes back. False: it had ended."""
         with self._database.write() as connection:
@@ -80,7 +88,7 @@ class SqlWatches:
                 sa.select(rule_events.c.old, rule_events.c.new).where(rule_events.c.event_id == watch.event_id)
             ).one()
             # A rule that somebody has changed since stays as they set it.
-            if back and present(connection, watch.loop, spec) == row.new:
+            if back and spec is not None and present(connection, watch.loop, spec) == row.new:
                 event = append(
                     self._database,
                     connection,

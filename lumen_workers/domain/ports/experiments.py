@@ -14,7 +14,7 @@ class ExperimentStore(Protocol):
     """Experiments and their periods. A loop has at most one that runs."""
 
     def start(self, experiment: Experiment) -> Experiment:
-        """Write it. Raises UsageError while another one runs on the loop, NotFound for an unknown loop."""
+        """Write it. Raises UsageError while another one runs on the loop or the tuner watches it, NotFound."""
 
     def get(self, experiment_id: str) -> Experiment:
         """One experiment. Raises NotFound."""
@@ -48,7 +48,7 @@ class ExperimentStore(Protocol):
         reward: float | None,
         log: Mapping[str, Any] | None = None,
     ) -> bool:
-        """The period has ended; ``log`` is its line in the journal. False: it has moved on since it was read."""
+        """The period has ended; ``log`` goes into its line in the journal. False: it has moved on since it was read."""
 
     def hold(self, experiment_id: str, why: str | None) -> bool:
         """Note why nothing is switched, or that nothing holds it any more. False: that is what it says."""
@@ -95,7 +95,15 @@ class WatchStore(Protocol):
         """The newest that is settled."""
 
     def settle(
-        self, watch: Watch, outcome: str, why: str, *, spec: RuleSpec, back: bool, actor: str, log: Mapping[str, Any]
+        self,
+        watch: Watch,
+        outcome: str,
+        why: str,
+        *,
+        spec: RuleSpec | None,
+        back: bool,
+        actor: str,
+        log: Mapping[str, Any],
     ) -> tuple[bool, RuleEvent | None]:
-        """End the watch; ``back``: with the compensating change, unless the rule has been changed since. False: it had
-        ended."""
+        """End the watch; ``back``: with the compensating change, unless the rule has been changed since or is not
+        declared any more (``spec`` None). False: it had ended."""

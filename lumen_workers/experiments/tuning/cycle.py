@@ -59,7 +59,7 @@ class Tuner:
     def cycle(self, slot: int) -> str:
         """Settle what is watched, or decide and act on it. ``slot`` makes the decision's id: there is one a slot."""
         name = self.loop.name
-        if (watch := self.store.watches.running(name)) is not None and (said := self._settle(watch)) is not None:
+        if (said := self.settle()) is not None:
             return said
         inputs, decision = self.suggest()
         decision_id = content_id("td", name, slot)
@@ -69,27 +69,34 @@ class Tuner:
             why = decision.why
             if chosen is not None:
                 why = f"not applied, {'; '.join(inputs.blocked) or 'dry run'}: {why}"
-            entry = self.store.journal.append(
-                name, DECISION, {**log, "applied": None, "why": why}, entry_id=decision_id, ts=inputs.ts
-            )
-            return why if entry is not None else "decided by another worker"
+            return self._leave(decision_id, log, inputs, why)
         note = f"decision {decision_id}: {decision.why}"[:500]
         try:
             made = self.store.watches.apply(
                 decision_id, name, self.loop.rules[chosen.rule], chosen.new, actor=ACTOR, note=note, log=log
             )
         except (Paused, UsageError) as error:
-            return f"not applied: {error}"
+            return self._leave(decision_id, log, inputs, f"not applied, {error}: {decision.why}")
         if made is None:
             return "decided by another worker"
         self._reach()
         return decision.why
 
+    def _leave(self, decision_id: str, log: Mapping[str, Any], inputs: Inputs, why: str) -> str:
+        """Record a decision that changes nothing."""
+        line = {**log, "applied": None, "why": why}
+        entry = self.store.journal.append(self.loop.name, DECISION, line, entry_id=decision_id, ts=inputs.ts)
+        return why if entry is not None else "decided by another worker"
+
+    def settle(self) -> str | None:
+        """End what is watched when its window is over. None: nothing is watched any more."""
+        watch = self.store.watches.running(self.loop.name)
+        return None if watch is None else self._settle(watch)
+
     def _settle(self, watch: Watch) -> str | None:
-        """End the watch when its window is over. None: it was over already."""
         event = self.store.rules.get(watch.event_id)
         if event.failed_at is not None:
-            return self._close(watch, event, Judgement(outcome=Outcome.ROLLED_BACK, why=f"not taken: {event.why}"), {})
+            return self._close(watch, event, Judgement(outcome=Outcome.OVERTAKEN, why=f"not taken: {event.why}"), {})
         if event.applied_at is None:
             self._reach()
             return f"watching {watch.rule}: the loop does not have {event.new:g} yet"
@@ -101,7 +108,7 @@ class Tuner:
         if to_us(now) < windows.post_end or ((span is None or span[1] < windows.post_end) and not waited):
             return f"watching {watch.rule} {event.old:g} → {event.new:g} until {options.post_s:g} s are over"
         block = self.store.samples.window(self.loop.name, *windows.span)
-        (effect,) = compute([event], [windows.split(block)], options, self.loop.rate_hz, now)
+        (effect,) = compute([event], [windows.split(block)], options, self.store.loops.rates()[self.loop.name], now)
         judged = self._judge(watch, event, effect)
         return self._close(watch, event, judged, {name: asdict(signal) for name, signal in effect.signals.items()})
 
@@ -117,7 +124,7 @@ class Tuner:
             "effect": effect,
         }
         back = judged.outcome is Outcome.ROLLED_BACK
-        spec = self.loop.rules[watch.rule]
+        spec = self.loop.rules.get(watch.rule)
         settled, undone = self.store.watches.settle(
             watch, judged.outcome.value, judged.why, spec=spec, back=back, actor=ACTOR, log=log
         )
@@ -130,9 +137,7 @@ class Tuner:
     def _judge(self, watch: Watch, event: RuleEvent, effect: Effect) -> Judgement:
         present = self.store.rules.current(self.loop.name)[watch.rule].value
         if present != event.new:
-            return Judgement(
-                outcome=Outcome.ROLLED_BACK, why=f"{watch.rule} was changed to {present:g} by somebody else"
-            )
+            return Judgement(outcome=Outcome.OVERTAKEN, why=f"{watch.rule} was changed to {present:g} by somebody else")
         decision = self.store.journal.get(watch.decision_id)
         needs = [] if decision is None else decision.data["inputs"]["needs"]
         p_improve = self.belief.of_change(watch.rule, event.new - event.old, effect, needs)

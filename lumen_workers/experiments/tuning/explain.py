@@ -23,4 +23,4 @@ def explain(decision: Mapping[str, Any], outcome: Mapping[str, Any] | None) -> s
 
 
 def _ended(outcome: Mapping[str, Any]) -> str:
-    return "confirmed" if outcome["outcome"] == "confirmed" else "taken back"
+    return {"confirmed": "confirmed", "rolled_back": "taken back"}.get(outcome["outcome"], "overtaken")

@@ -12,10 +12,11 @@ from lumen_workers.experiments.tuning.options import TuningOptions
 
 
 class Outcome(StrEnum):
-    """A change is kept or taken back."""
+    """A change is kept, taken back, or overtaken: its loop did not take it, or somebody changed the rule since."""
 
     CONFIRMED = "confirmed"
     ROLLED_BACK = "rolled_back"
+    OVERTAKEN = "overtaken"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,7 +109,10 @@ def test_a_period_begins_begins_anew_and_ends_once(store: SqlStore) -> None:
     assert not store.experiments.close(now, **close)
     (ended,) = store.experiments.periods("xp-1")
     assert (ended.means, ended.n, ended.ended) == (means, 500, T + timedelta(seconds=180))
-    assert [entry.data for entry in store.journal.rows(BRACKET)] == [{"n": 500}]
+    lines = [entry.data for entry in store.journal.rows(BRACKET)]
+    assert [line["line"] for line in lines] == ["started", "period"]
+    assert (lines[0]["seed"], lines[0]["config"]) == (2**62, {"a": 0.34, "b": 0.3})
+    assert (lines[1]["experiment"], lines[1]["n"]) == ("xp-1", 500)
 
 
 def test_a_period_may_end_without_means(store: SqlStore) -> None:
@@ -118,7 +121,7 @@ def test_a_period_may_end_without_means(store: SqlStore) -> None:
     assert store.experiments.close(first, at=T, n=3, means=None, reward=None)
     (ended,) = store.experiments.periods("xp-1")
     assert (ended.means, ended.ended, ended.reward) == (None, T, None)
-    assert store.journal.rows(BRACKET) == []
+    assert [entry.data["line"] for entry in store.journal.rows(BRACKET)] == ["started"]
 
 
 def test_an_end_gives_the_rule_back_once_even_while_paused(store: SqlStore) -> None:
@@ -136,6 +139,13 @@ def test_an_end_gives_the_rule_back_once_even_while_paused(store: SqlStore) -> N
     assert (event.old, event.new, event.automatic) == (0.3, 0.35, False)
     assert store.experiments.switches([event.event_id]) == {event.event_id}
     assert store.experiments.finish("xp-1", ExperimentState.DONE, **end) == (False, None)
+    told = [entry.data for entry in store.journal.rows(BRACKET)][-1]
+    assert (told["line"], told["state"], told["reason"], told["result"]) == (
+        "ended",
+        "stopped",
+        "stopped by me",
+        {"n": 1},
+    )
     found = store.experiments.get("xp-1")
     assert (found.state, found.held, found.stop_by, found.result) == (ExperimentState.STOPPED, None, "me", {"n": 1})
     assert not store.experiments.ask_stop("xp-1", "you")
@@ -181,6 +191,20 @@ def test_nothing_is_tuned_while_an_experiment_runs(store: SqlStore) -> None:
     store.experiments.start(experiment())
     assert store.watches.apply("td-1", "main", SPEC, 0.33, actor="Lumen", note="n", log={}) is None
     assert store.rules.events("main") == []
+
+
+def test_no_experiment_starts_under_a_watched_change(store: SqlStore) -> None:
+    assert store.watches.apply("td-1", "main", SPEC, 0.33, actor="Lumen", note="n", log={}) is not None
+    with pytest.raises(UsageError, match="the self-tuner is watching risk_max"):
+        store.experiments.start(experiment())
+    assert store.experiments.rows() == []
+
+
+def test_a_watched_rule_that_is_gone_is_settled_without_a_change(store: SqlStore) -> None:
+    watch = store.watches.apply("td-1", "main", SPEC, 0.33, actor="Lumen", note="n", log={})
+    assert watch is not None
+    assert store.watches.settle(watch, "rolled_back", "w", spec=None, back=True, actor="Lumen", log={}) == (True, None)
+    assert store.watches.running("main") is None
 
 
 def test_a_watch_ends_once_and_takes_back_what_nobody_has_changed_since(store: SqlStore) -> None:

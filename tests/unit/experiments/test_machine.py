@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -14,7 +15,9 @@ from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.experiments import ExperimentState
 from lumen_workers.domain.journal import BRACKET
 from lumen_workers.domain.regions import PAUSE
+from lumen_workers.experiments.designs import design_of
 from lumen_workers.experiments.launch import plan_bracket
+from lumen_workers.experiments.machine import Machine
 from lumen_workers.experiments.pace import Guard, Pace
 from lumen_workers.local.simulation import Simulation
 
@@ -43,7 +46,8 @@ def test_a_bracket_runs_to_its_end_and_finds_the_truth(sim: Simulation) -> None:
     assert risk["verdict"] == "improved"
     assert risk["hi"] < 0
     assert risk["randomisation"]["p"] == 2 / 2**6
-    assert len(sim.store.journal.rows(BRACKET)) == 12
+    lines = [entry.data["line"] for entry in sim.store.journal.rows(BRACKET)]
+    assert lines == ["started", *["period"] * 12, "ended"]
 
 
 def test_any_worker_goes_on_where_another_was_lost(sim: Simulation) -> None:
@@ -66,6 +70,49 @@ def test_two_workers_at_once_switch_once(sim: Simulation) -> None:
     assert sim.store.experiments.get(xp.experiment_id).state is ExperimentState.DONE
     events = sim.store.rules.events("main")
     assert all(a.new != b.new for a, b in pairwise(events))
+
+
+def test_a_worker_that_looked_before_another_went_on_ends_nothing(
+    sim: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has read the periods, then another worker ends the last one and switches: that is nobody's interference."""
+    xp = started(sim)
+    run(sim, xp, 40)
+    read = sim.store.experiments.periods
+    old = read(xp.experiment_id)
+    run(sim, xp, 10)
+    assert len(read(xp.experiment_id)) == len(old) + 1
+    assert read(xp.experiment_id)[-1].value != old[-1].value
+    monkeypatch.setattr(sim.store.experiments, "periods", lambda _: old)
+    step(sim, xp)
+    monkeypatch.undo()
+    assert sim.store.experiments.get(xp.experiment_id).state is ExperimentState.RUNNING
+    run(sim, xp, 700)
+    assert sim.store.experiments.get(xp.experiment_id).reason == "as planned"
+
+
+def test_bounds_that_become_tighter_end_it_at_its_old_value(sim: Simulation) -> None:
+    xp = started(sim)
+    run(sim, xp, 20)
+    tight = replace(PLANT, rules={**PLANT.rules, "risk_max": replace(PLANT.rules["risk_max"], min=0.33)})
+    for _ in range(40):
+        sim.go_to(sim.clock.now() + timedelta(seconds=5))
+        now = sim.store.experiments.get(xp.experiment_id)
+        if now.ended is not None:
+            break
+        Machine(store=sim.store, rules=sim.rules, loop=tight, experiment=now, design=design_of(now)).step()
+    assert now.state is ExperimentState.ABORTED
+    assert "not within 0.33" in (now.reason or "")
+    assert values(sim)["risk_max"] == 0.35
+
+
+def test_a_loop_that_is_sampled_at_another_rate_than_declared_is_measured_by_that(sim: Simulation) -> None:
+    xp = started(sim)
+    sim.store.loops.register("main", 1, "plant")  # as a command does
+    sim.spec = replace(PLANT, rate_hz=1)
+    run(sim, xp, 700)
+    assert sim.store.experiments.get(xp.experiment_id).state is ExperimentState.DONE
+    assert {p.restarts for p in sim.store.experiments.periods(xp.experiment_id)} == {0}
 
 
 def test_a_person_ends_it_and_the_rule_goes_back(sim: Simulation) -> None:

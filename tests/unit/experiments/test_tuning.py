@@ -179,6 +179,23 @@ def test_dry_run_the_gateway_and_a_pause_keep_it_from_acting(sim: Simulation) ->
     assert explain(sim.store.journal.rows(DECISION)[0].data, None).startswith("It would have changed risk_max")
 
 
+def test_a_rule_that_somebody_sets_meanwhile_stays_as_they_set_it(sim: Simulation) -> None:
+    cycle(sim, 1)
+    sim.rules.set("main", "risk_max", 0.25, actor="Sena")
+    assert cycle(sim, 2, 95).startswith("overtaken risk_max = 0.33: risk_max was changed to 0.25")
+    assert sim.rules.get("main")["risk_max"].value == 0.25
+    first, outcome = sim.store.journal.rows(DECISION)
+    assert "it was overtaken" in explain(first.data, outcome.data)
+
+
+def test_a_change_outside_the_loops_own_bounds_is_recorded_as_not_applied(sim: Simulation) -> None:
+    narrow = replace(PLANT, rules={**PLANT.rules, "risk_max": replace(PLANT.rules["risk_max"], min=0.34)})
+    assert "not within 0.34" in replace(tuner(sim), loop=narrow).cycle(1)
+    (entry,) = sim.store.journal.rows(DECISION)
+    assert entry.data["applied"] is None
+    assert "not within 0.34" in entry.data["why"]
+
+
 def test_two_workers_in_one_slot_decide_once(sim: Simulation) -> None:
     cycle(sim, 7)
     assert cycle(sim, 7, 1).startswith("watching")

@@ -13,10 +13,11 @@ RELEVANT: Final = 0.01
 
 
 class Verdict(StrEnum):
-    """The five things that may be said."""
+    """What may be said; ``changed`` only of a series of which nobody has said what direction is good."""
 
     IMPROVED = "improved"
     WORSENED = "worsened"
+    CHANGED = "changed"
     NO_CHANGE_DETECTABLE = "no_change_detectable"
     INCONCLUSIVE = "inconclusive"
     INSUFFICIENT = "insufficient"
@@ -32,11 +33,11 @@ class Range(Protocol):
     def hi(self) -> float: ...
 
 
-def verdict(interval: Range | None, good: int, relevant: float = RELEVANT) -> Verdict:
-    """The verdict on one signal; ``good`` is its good direction (``GOOD[signal]``), ``relevant`` > 0.
+def verdict(interval: Range | None, good: int | None, relevant: float = RELEVANT) -> Verdict:
+    """The verdict on one signal; ``good`` is its good direction (``GOOD[signal]``, None: not known), ``relevant`` > 0.
 
-    - improved, worsened: the interval excludes 0, on the good or on the bad side. The sign is known; whether the size
-      matters is for the interval to say.
+    - improved, worsened (changed, where no direction is good): the interval excludes 0, on the good or on the bad side.
+      The sign is known; whether the size matters is for the interval to say.
     - no_change_detectable: it includes 0 and lies within ±``relevant``. The data rule out every change that matters:
       a finding (an equivalence test, Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657, at (1 − level)/2 a side).
     - inconclusive: it includes 0 and reaches beyond ``relevant``. The data are compatible with no change and with one
@@ -53,6 +54,8 @@ def verdict(interval: Range | None, good: int, relevant: float = RELEVANT) -> Ve
     if interval is None:
         return Verdict.INSUFFICIENT
     if interval.lo > 0 or interval.hi < 0:
+        if good is None:
+            return Verdict.CHANGED
         return Verdict.IMPROVED if (interval.lo > 0) == (good > 0) else Verdict.WORSENED
     inside = -relevant <= interval.lo and interval.hi <= relevant
     return Verdict.NO_CHANGE_DETECTABLE if inside else Verdict.INCONCLUSIVE

@@ -115,13 +115,6 @@ def blended(contributions: Mapping[str, float | None], weights: RhythmWeights) -
     return math.fsum(weight * value for weight, value in there) / total if total > 0.0 else None
 
 
-def phase_target(target: float, sync: RhythmSync | None) -> float:
-    """The self-tuner's phase ``target`` with the correction, in [0, 1]; without one it stays as it is."""
-    if sync is None or sync.delta_phase is None:
-        return target
-    return min(max(target + sync.delta_phase, 0.0), 1.0)
-
-
 def day_cycle(now: datetime, utc_offset_h: float) -> float:
     """0.5·(1 + cos(2π·t/86400))."""
     return 0.5 * (1.0 + math.cos(2.0 * math.pi * _of_day(now, utc_offset_h)))

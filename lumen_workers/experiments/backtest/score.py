@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import numpy as np
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from lumen_workers.domain.records import RuleSpec
 from lumen_workers.domain.signals import GOOD, SIGNALS
+from lumen_workers.experiments.bandit.options import Weights
 from lumen_workers.experiments.tuning.options import Bound
 from lumen_workers.loop.plant import PlantOptions
 
 Floats = NDArray[np.float64]
 
-REWARD: Final[Mapping[str, float]] = {"phase_diff": 0.5, "risk_band": 0.3, "creative_band": 0.2}
+REWARD: Final[Mapping[str, float]] = asdict(Weights())
 """Weights of the reward −w₁·phase − w₂·risk + w₃·creative (S13)."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,10 +18,13 @@ from lumen_workers.experiments.bandit.belief import Floats, Prior, raised, wins
 from lumen_workers.experiments.bandit.chance import DRAWS, of_round
 from lumen_workers.experiments.bandit.memory import Memory
 from lumen_workers.experiments.bandit.options import ArmBelief, BanditOptions, Choice, Finished, Played
+from lumen_workers.experiments.mixture import Mixture
 
-_TAIL = 0.025
-_HALVINGS = 60
+LEVEL: Final = 0.95
+"""Of the interval of an arm's mean reward."""
+
 _TRUSTED = 0.5
+_UNKNOWN: Final[dict[str, Any]] = {"sigma": None, "low": None, "high": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +60,24 @@ def posterior(history: Sequence[Played], options: BanditOptions) -> tuple[ArmBel
     upcoming = history[-1].round + 1 if history else 1
     memory = remember(history, options, upcoming)
     drawn = _draws(memory, options, upcoming)
-    mu, sigma, low, high = _marginals(memory, options) if memory.known() else (None, None, None, None)
+    known = _marginals(memory, options) if memory.known() else None
     return tuple(
         ArmBelief(
             arm=arm,
             plays=sum(one.arm == arm for one in history),
             rewards=sum(one.arm == arm and one.reward is not None for one in history),
-            mu=options.mu0 if mu is None else float(mu[place]),
-            sigma=None if sigma is None else float(sigma[place]),
-            low=None if low is None else float(low[place]),
-            high=None if high is None else float(high[place]),
+            **(_told(known[place], float(memory.base)) if known else {**_UNKNOWN, "mu": options.mu0}),
             p_best=drawn.won[place] / DRAWS,
             loss=None if drawn.loss is None else drawn.loss[place],
         )
         for place, arm in enumerate(options.arms)
     )
+
+
+def _told(reward: Mixture, base: float) -> dict[str, float]:
+    """An arm's mean reward in numbers."""
+    low, high = reward.interval(LEVEL)
+    return {"mu": reward.mean + base, "sigma": reward.sd, "low": low + base, "high": high + base}
 
 
 def finished(history: Sequence[Played], options: BanditOptions) -> Finished | None:
@@ -153,23 +160,8 @@ def _draws(memory: Memory, options: BanditOptions, number: int) -> Draws:
     return Draws(tuple(map(int, wins(means))), tuple(map(float, loss)))
 
 
-def _marginals(memory: Memory, options: BanditOptions) -> tuple[Floats, Floats, Floats, Floats]:
-    """Mean, standard deviation and the bounds of the central 95 % of each arm's mean reward, all [K]."""
-    from scipy.special import stdtr, stdtrit  # it costs time at start
-
-    belief, weights = memory.belief(prior_of(options)), memory.weights()[:, None]
-    df, scale = belief.df[:, None], belief.spread()
-    mu = np.sum(weights * belief.mu, axis=0)
-    second = scale**2 * df / (df - 2.0) + (belief.mu - mu) ** 2
-    sigma = np.sqrt(np.sum(weights * second, axis=0))
-    bounds = []
-    for tail in (_TAIL, 1.0 - _TAIL):
-        # The quantile of a mixture lies between those of its parts.
-        each = belief.mu + scale * stdtrit(df, tail)
-        low, high = np.min(each, axis=0), np.max(each, axis=0)
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2.0
-            below = np.sum(weights * stdtr(df, (middle - belief.mu) / scale), axis=0) < tail
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        bounds.append((low + high) / 2.0)
-    return mu + memory.base, sigma, bounds[0] + memory.base, bounds[1] + memory.base
+def _marginals(memory: Memory, options: BanditOptions) -> list[Mixture]:
+    """Each arm's mean reward, relative to the base."""
+    belief, weights = memory.belief(prior_of(options)), memory.weights()
+    spread = belief.spread()
+    return [Mixture(weights, belief.mu[:, place], spread[:, place], belief.df) for place in range(len(options.arms))]

@@ -9,6 +9,7 @@ import numpy as np
 
 from lumen_workers.domain.clock import from_us, iso
 from lumen_workers.domain.errors import UsageError
+from lumen_workers.effects.verdicts import Verdict, verdict
 from lumen_workers.experiments.impact.controls import screen
 from lumen_workers.experiments.impact.model import Fit, Past
 from lumen_workers.experiments.impact.notes import remarks
@@ -16,12 +17,10 @@ from lumen_workers.experiments.impact.path import trace
 from lumen_workers.experiments.impact.placebo import placebo, stretches
 from lumen_workers.experiments.impact.records import (
     Estimate,
-    Good,
     ImpactOptions,
     ImpactReport,
     ModelFacts,
     Observations,
-    Verdict,
 )
 from lumen_workers.experiments.impact.ridge import choose
 from lumen_workers.experiments.impact.rows import Rows, split
@@ -67,7 +66,7 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
         ridge = choose(past) if options.ridge_lambda is None else options.ridge_lambda
     model = past.fit(ridge)
     effect = model.effect(chosen.post)
-    mean = effect.estimate(options.level)
+    mean = Estimate.of(effect, options.level)
     p_placebo = placebo(past, effect, ridge, cut)
     opinion = second_opinion(chosen.pre, chosen.post, mean, options.level) if options.opinion else None
     names = tuple(data.controls[column] for column in used)
@@ -105,21 +104,6 @@ def analyse(data: Observations, event_us: int, options: ImpactOptions, notes: tu
         model=facts,
         path=trace(model, chosen, n_post, options.level),
     )
-
-
-def verdict(mean: Estimate, good: Good | None, relevant: float) -> Verdict:
-    """What the interval allows to be said.
-
-    - improved, worsened (changed, where no direction is good): it excludes 0.
-    - no_change_detectable: it includes 0 and lies within ±``relevant``: every effect that matters is ruled out.
-    - inconclusive: it includes 0 and reaches beyond ``relevant``.
-    """
-    if mean.lo > 0 or mean.hi < 0:
-        if good is None:
-            return Verdict.CHANGED
-        return Verdict.IMPROVED if (mean.lo > 0) == (good is Good.UP) else Verdict.WORSENED
-    inside = -relevant <= mean.lo and mean.hi <= relevant
-    return Verdict.NO_CHANGE_DETECTABLE if inside else Verdict.INCONCLUSIVE
 
 
 def check(options: ImpactOptions) -> None:

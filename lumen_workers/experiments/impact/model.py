@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from lumen_workers.experiments.impact.mixture import Mixture
 from lumen_workers.experiments.impact.noise import Grid, Whitened, pair_sum, powers, whiten
 from lumen_workers.experiments.impact.records import Floats
 from lumen_workers.experiments.impact.rows import Rows
+from lumen_workers.experiments.mixture import Mixture
 
 _LIGHT: Final = 1e-9
 """Points of the grid with less of the likelihood than this are left out."""

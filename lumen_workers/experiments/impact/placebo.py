@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from lumen_workers.experiments.impact.mixture import Mixture
 from lumen_workers.experiments.impact.model import Past
+from lumen_workers.experiments.mixture import Mixture
 
 FEWEST: Final = 9
 """Pseudo-events below which there is no p-value: it could not fall below 0.1."""

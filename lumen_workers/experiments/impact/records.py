@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.records import Record
+from lumen_workers.effects.verdicts import Verdict
+from lumen_workers.experiments.mixture import Mixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,17 +25,6 @@ class Good(IntEnum):
 
     UP = 1
     DOWN = -1
-
-
-class Verdict(StrEnum):
-    """What may be said of an effect. ``changed``: it is there, and nobody has said which direction is good."""
-
-    IMPROVED = "improved"
-    WORSENED = "worsened"
-    CHANGED = "changed"
-    NO_CHANGE_DETECTABLE = "no_change_detectable"
-    INCONCLUSIVE = "inconclusive"
-    INSUFFICIENT = "insufficient"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +81,12 @@ class Estimate:
     effect: float
     lo: float
     hi: float
+
+    @classmethod
+    def of(cls, known: Mixture, level: float) -> Estimate:
+        """The mean of what is known, and its central interval."""
+        lo, hi = known.interval(level)
+        return cls(effect=min(max(known.mean, lo), hi), lo=lo, hi=hi)
 
     def scaled(self, factor: float) -> Estimate:
         """The estimate of ``factor`` (> 0) times the number."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from lumen_workers.experiments.impact.records import ImpactReport, Verdict
+from lumen_workers.effects.verdicts import Verdict
+from lumen_workers.experiments.impact.records import ImpactReport
 
 MEANING: Final = {
     Verdict.IMPROVED: "improved",

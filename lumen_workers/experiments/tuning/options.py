@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.experiments.bayes import WEIGHTS
 
-WEIGHTS: Final[Mapping[str, float]] = {"phase_diff": 1.2, "risk_band": 1.0, "creative_band": 0.8}
 NEEDS: Final = ("risk_band", "phase_diff", "creative_band")
 """The signals in the order in which the tuner minds them."""
 
@@ -25,8 +25,12 @@ class Bound:
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
     def moved(self, by: float) -> Bound:
-        """Both ends moved by ``by``."""
-        return Bound(min=None if self.min is None else self.min + by, max=None if self.max is None else self.max + by)
+        """Both ends moved by ``by``, within [0, 1] as signals are."""
+
+        def end(value: float | None) -> float | None:
+            return None if value is None else min(max(value + by, 0.0), 1.0)
+
+        return Bound(min=end(self.min), max=end(self.max))
 
     def __str__(self) -> str:
         ends = [f"at least {self.min:g}"] if self.min is not None else []

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from lumen_workers.domain.clock import US
 from lumen_workers.experiments.impact import ImpactOptions, ImpactReport, Observations, analyse
 from lumen_workers.experiments.impact.model import fit
+from lumen_workers.experiments.impact.records import Estimate
 from lumen_workers.experiments.impact.rows import split
 
 Floats = NDArray[np.float64]
@@ -160,7 +161,7 @@ def _white(data: Observations, event_us: int, chosen: ImpactOptions, truth: floa
 def _unscreened(data: Observations, event_us: int, chosen: ImpactOptions, report: ImpactReport, truth: float) -> bool:
     assert report.model is not None
     rows = split(data, event_us, chosen).folded()
-    found = fit(rows.pre, report.model.ridge_lambda or 0.0).effect(rows.post).estimate(chosen.level)
+    found = Estimate.of(fit(rows.pre, report.model.ridge_lambda or 0.0).effect(rows.post), chosen.level)
     return found.lo <= truth <= found.hi
 
 

@@ -11,10 +11,11 @@ from support.proofs.impact import Cell, measure, options, simulate
 
 from lumen_workers.domain.clock import US
 from lumen_workers.domain.errors import UsageError
+from lumen_workers.effects.verdicts import Verdict
 from lumen_workers.experiments.impact import Observations, analyse
 from lumen_workers.experiments.impact.model import Scale, fit, solve
 from lumen_workers.experiments.impact.noise import Grid, whiten
-from lumen_workers.experiments.impact.records import Good, Verdict
+from lumen_workers.experiments.impact.records import Good
 from lumen_workers.experiments.impact.rows import split
 
 SMALL = Cell(name="small", phi=0.6, effect=1.5, contamination=5.0, pre=240, post=180, washout=20)

@@ -11,7 +11,8 @@ import pytest
 from support.proofs.impact import Cell, ar1, options, simulate
 
 from lumen_workers.domain.clock import US
-from lumen_workers.experiments.impact import ImpactOptions, Observations, Verdict, analyse
+from lumen_workers.effects.verdicts import Verdict
+from lumen_workers.experiments.impact import ImpactOptions, Observations, analyse
 from lumen_workers.experiments.impact.notes import remarks
 from lumen_workers.experiments.impact.rows import ROWS, split
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lumen_workers.domain.environment import Surrounding
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.domain.signals import SIGNALS
+from lumen_workers.experiments.tuning.options import Bound
 from lumen_workers.loop.rhythm import (
     AFFECTS,
     RhythmOptions,
@@ -21,7 +22,6 @@ from lumen_workers.loop.rhythm import (
     blended,
     correction,
     day_cycle,
-    phase_target,
 )
 
 MIDNIGHT = datetime(2026, 1, 30, 15, 0, tzinfo=UTC)
@@ -66,12 +66,18 @@ def test_temperature_and_sound() -> None:
     assert at(NOON, ambient_temp=-11.0).contributions["temperature"] == pytest.approx(-11.0)
 
 
+def target(usual: float, sync: RhythmSync | None) -> float | None:
+    """The self-tuner's phase target with the correction."""
+    shift = None if sync is None else sync.delta_phase
+    return Bound(max=usual).moved(shift or 0.0).max
+
+
 def test_blend_and_correction_by_hand() -> None:
     found = at(MIDNIGHT, light_intensity=500.0, ambient_temp=20.5, sound_level=4.0)
     assert found.contributions == pytest.approx({"light": 1.0, "temperature": -0.5, "sound": -1.0, "day_cycle": 1.0})
     assert found.blend == pytest.approx(0.4 - 0.1 - 0.2 + 0.2)
     assert found.delta_phase == pytest.approx(0.3 * 0.02)
-    assert phase_target(0.05, found) == pytest.approx(0.056)
+    assert target(0.05, found) == pytest.approx(0.056)
 
 
 def test_a_missing_input_takes_its_weight_along() -> None:
@@ -84,8 +90,8 @@ def test_with_nothing_measured_the_time_of_day_corrects_nothing() -> None:
     for found in (correction([], NOON, OPTIONS), at(NOON), at(NOON, sound_level=0.0)):
         assert (found.blend, found.delta_phase) == (None, None)
         assert found.contributions["day_cycle"] is not None
-        assert phase_target(0.05, found) == 0.05
-    assert phase_target(0.05, None) == 0.05
+        assert target(0.05, found) == 0.05
+    assert target(0.05, None) == 0.05
 
 
 def test_what_cannot_be_is_missing() -> None:
@@ -118,8 +124,8 @@ def test_the_correction_is_bounded() -> None:
     assert hot.blend > 1.0
     assert hot.delta_phase == 0.02
     assert at(NOON, ambient_temp=-60.0).delta_phase == -0.02
-    assert phase_target(0.01, at(NOON, ambient_temp=-60.0)) == 0.0
-    assert phase_target(0.99, hot) == 1.0
+    assert target(0.01, at(NOON, ambient_temp=-60.0)) == 0.0
+    assert target(0.99, hot) == 1.0
 
 
 @given(

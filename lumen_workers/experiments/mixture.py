@@ -1,22 +1,23 @@
-"""Mixtures of Student t distributions: what is known of a number when the noise's phi is not."""
+"""Mixtures of Student t distributions: what is known of a number when something about the noise is not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lumen_workers.experiments.impact.records import Estimate, Floats
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Σ weight · t(df) about ``loc`` with ``scale`` (> 0), all float64[G]; the weights sum to 1."""
+    """Σ weight · t(df) about ``loc`` with ``scale`` (> 0), float64[G] each; the weights sum to 1. ``df`` > 2, one or G."""
 
     weight: Floats
     loc: Floats
     scale: Floats
-    df: float
+    df: float | Floats
 
     @property
     def mean(self) -> float:
@@ -24,7 +25,7 @@ class Mixture:
 
     @property
     def sd(self) -> float:
-        """Standard deviation; ``df`` is above 2."""
+        """Standard deviation."""
         inner = self.scale**2 * self.df / (self.df - 2.0) + (self.loc - self.mean) ** 2
         return float(np.sqrt(self.weight @ inner))
 
@@ -47,10 +48,9 @@ class Mixture:
             low, high = (middle, high) if self.below(middle) < share else (low, middle)
         return 0.5 * (low + high)
 
-    def estimate(self, level: float) -> Estimate:
-        """Mean and the central interval of ``level``."""
-        lo, hi = self.quantile(0.5 - level / 2), self.quantile(0.5 + level / 2)
-        return Estimate(effect=min(max(self.mean, lo), hi), lo=lo, hi=hi)
+    def interval(self, level: float) -> tuple[float, float]:
+        """The central interval of ``level``."""
+        return self.quantile(0.5 - level / 2), self.quantile(0.5 + level / 2)
 
     @property
     def p(self) -> float:

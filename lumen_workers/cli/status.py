@@ -86,12 +86,17 @@ def _parts(view: dict[str, Any]) -> list[tuple[tuple[str, ...], list[tuple[objec
     """Columns, rows, and what is said where there are none."""
     regions = ("region", "state", "sampler", "jobs", "beat", "fired", "waiting", "last run", "last failure")
     loops = [(x["loop"], x["rate_hz"], _ago(x["newest_s_ago"]), x["sampled_by"]) for x in view["loops"]]
+    experiments = [
+        (x["experiment"], x["loop"], x["rule"], x["kind"], f"{x['periods_ended']} of {x['periods_planned']}", x["held"])
+        for x in view["experiments"]
+    ]
     leases = [(x["lease"], x["holder"], x["epoch"], f"{x['ends_in_s']:.1f} s") for x in view["leases"]]
     runs = [(x["run_id"], x["status"], "winner" if x["winner"] else "") for x in view["runs"]]
     return [
         (("process", "pid", "status", "restarts"), [tuple(p.values()) for p in view["processes"]], ""),
         (regions, [_region(x) for x in view["regions"]], ""),
         (("loop", "Hz", "newest sample", "sampled by"), loops, ""),
+        (("experiment", "loop", "rule", "kind", "periods", "held"), experiments, ""),
         (("lease", "holder", "epoch", "ends in"), leases, ""),
         (("run", "status", "winner"), runs, "No runs yet."),
         (("owed", "key", "to be done by", "state"), [tuple(x.values()) for x in view["owed"]], ""),

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Σ weight · t(df) about ``loc`` with ``scale`` (> 0), float64[G] each; the weights sum to 1. ``df`` > 2, one or G."""
+    """Σ weight · t(df) about ``loc`` with ``scale`` (> 0), float64[G] each; the weights sum to 1. ``df`` > 2."""
 
     weight: Floats
     loc: Floats

@@ -52,6 +52,18 @@ def overview(settings: Settings, store: Store, depths: Callable[[], Depths | Non
         "regions": region_rows(settings, store, depths),
         "paused": any(switch.name == PAUSE for switch in store.switches.rows()),
         "loops": loops,
+        "experiments": [
+            {
+                "experiment": e.experiment_id,
+                "loop": e.loop,
+                "rule": e.rule,
+                "kind": e.kind.value,
+                "periods_ended": sum(period.ended is not None for period in store.experiments.periods(e.experiment_id)),
+                "periods_planned": e.planned,
+                "held": e.held,
+            }
+            for e in store.experiments.rows(running=True)
+        ],
         "leases": [
             {
                 "lease": lease.name,

@@ -16,7 +16,7 @@ from lumen_workers.observability.days import due_days, open_runs, stages
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.notices import notices
 from lumen_workers.observability.regions import queues, regions, ticks
-from lumen_workers.observability.signals import deltas, gateways, rhythms, signals
+from lumen_workers.observability.signals import deltas, experiments, gateways, rhythms, signals
 from lumen_workers.observability.view import View
 
 Part = Callable[[Store, View, datetime], Iterator[Metric]]
@@ -25,6 +25,7 @@ PARTS: Final[tuple[Part, ...]] = (
     signals,
     deltas,
     gateways,
+    experiments,
     rhythms,
     regions,
     ticks,

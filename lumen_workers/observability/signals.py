@@ -76,3 +76,12 @@ def rhythms(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noq
     troubled = (((loop,), float(data.get("problem") is not None)) for loop, data in found.items())
     about = "1: something stood in the way of the last look at the surroundings"
     yield from gauges("lumen_rhythm_problem", about, ("loop",), troubled)
+
+
+def experiments(store: Store, view: View, now: datetime) -> Iterator[Metric]:  # noqa: ARG001
+    """Whether an experiment runs on each loop, and whether something holds it."""
+    found = {experiment.loop: experiment for experiment in store.experiments.rows(running=True)}
+    rows = [((loop,), float(loop in found)) for loop in store.loops.rates()]
+    yield from gauges("lumen_experiment_running", "1 while an experiment runs on the loop", ("loop",), rows)
+    held = [((loop,), float(experiment.held is not None)) for loop, experiment in found.items()]
+    yield from gauges("lumen_experiment_held", "1 while something holds the experiment", ("loop",), held)

@@ -19,6 +19,7 @@ from lumen_workers.effects.discoveries import of_one_day
 from lumen_workers.loop.coverage import coverage
 from lumen_workers.reports.model import Change, DayReport, LoopDay, Occupancy, Threshold
 from lumen_workers.reports.series import Axis, Binner, Series, axis_for
+from lumen_workers.reports.trials import KINDS, trials
 from lumen_workers.reports.wording import LOCALES
 
 LOCK_PHASE, LOCK_RISK = 0.05, 0.2
@@ -99,6 +100,11 @@ def _loop_day(
         previous_change=earlier[-1].ts if earlier else None,
         quotes=tuple(store.findings.quotes(name, start=seal.start, end=cutoff, upto=upto)),
         risks=tuple(store.findings.risks(name, start=seal.start, end=cutoff, upto=upto)),
+        trials=tuple(
+            trial
+            for kind in KINDS
+            for trial in trials(store.journal.rows(kind, name, start=seal.start, end=cutoff, upto=upto))
+        ),
     )
 
 

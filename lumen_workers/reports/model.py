@@ -91,6 +91,26 @@ class Discoveries:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """An experiment that ended in the period. Of a bracket ``b`` against ``a``: the answer for its primary ``signal``;
+    of a bandit the ``best`` value and the probability that it is. What could not be told is None.
+    """
+
+    experiment_id: str
+    rule: str
+    done: bool
+    a: float | None = None
+    b: float | None = None
+    signal: str | None = None
+    effect: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    verdict: Verdict | None = None
+    best: float | None = None
+    p_best: float | None = None
+
+
+@dataclass(frozen=True)
 class Threshold:
     """A limit of a signal over the period: ``steps`` are (from µs, value), ascending, the first at the start."""
 
@@ -125,6 +145,7 @@ class LoopDay:
     previous_change: datetime | None
     quotes: tuple[Quote, ...]
     risks: tuple[Risk, ...]
+    trials: tuple[Trial, ...] = ()
 
     def tally(self) -> tuple[int, int, int]:
         """Changes that were measured, that had too few samples, and that were not measured yet."""

@@ -6,6 +6,7 @@ from lumen_workers.domain.clock import to_us
 from lumen_workers.effects.discoveries import RATE
 from lumen_workers.effects.figures import bound, percent
 from lumen_workers.effects.verdicts import Verdict
+from lumen_workers.reports import trials
 from lumen_workers.reports.formats import clean, clock, duration, moment, rule_value, share, signed, whole
 from lumen_workers.reports.model import DayReport, LoopDay
 from lumen_workers.reports.wording import LOCALES, Words
@@ -29,7 +30,12 @@ def day_notes(report: DayReport) -> list[str]:
 def loop_notes(report: DayReport, loop: LoopDay) -> list[str]:
     """What is to be said of one loop."""
     words = LOCALES[report.locale]
-    return [*_samples(report, loop, words), *_changes(report, loop, words), *_signals(loop, words)]
+    return [
+        *_samples(report, loop, words),
+        *_changes(report, loop, words),
+        *trials.notes(loop, words),
+        *_signals(loop, words),
+    ]
 
 
 def _samples(report: DayReport, loop: LoopDay, words: Words) -> list[str]:

@@ -103,6 +103,10 @@ class Words:
     note_unjudged: str
     note_insufficient: str
     note_waiting: str
+    note_bracket: str
+    note_bandit: str
+    note_trial_untold: str
+    note_trial_cut: str
     note_locked: str
     note_floor: str
     note_ceiling: str
@@ -132,6 +136,7 @@ EN = Words(
     verdicts={
         Verdict.IMPROVED: "improved",
         Verdict.WORSENED: "worsened",
+        Verdict.CHANGED: "changed",
         Verdict.NO_CHANGE_DETECTABLE: "no change detectable",
         Verdict.INCONCLUSIVE: "inconclusive",
         Verdict.INSUFFICIENT: "no interval",
@@ -235,6 +240,10 @@ EN = Words(
     note_unjudged="Changes that were measured before effects had intervals: {n} of {total}.",
     note_insufficient="Changes with too few samples around them to be measured: {n} of {total}.",
     note_waiting="Changes that were not measured yet: {n} of {total}.",
+    note_bracket="Experiment {id}: {rule} {b} against {a}: {signal} {delta} ({lo} to {hi}), {verdict}.",
+    note_bandit="Experiment {id}: of the values of {rule} that were tried {best} looks best (probability {p}).",
+    note_trial_untold="Experiment {id} on {rule}: what was measured does not tell the values apart.",
+    note_trial_cut="It ended before its plan.",
     note_locked="In phase lock for {share} of the samples.",
     note_floor="{signal} was below its floor in {share} of the samples.",
     note_ceiling="{signal} was above its ceiling in {share} of the samples.",
@@ -258,6 +267,7 @@ KO = Words(
     verdicts={
         Verdict.IMPROVED: "나아짐",
         Verdict.WORSENED: "나빠짐",
+        Verdict.CHANGED: "달라짐",
         Verdict.NO_CHANGE_DETECTABLE: "감지된 변화 없음",
         Verdict.INCONCLUSIVE: "판단 보류",
         Verdict.INSUFFICIENT: "구간 없음",
@@ -349,6 +359,10 @@ KO = Words(
     note_unjudged="효과에 구간이 붙기 전에 측정된 변경: {total}건 중 {n}건.",
     note_insufficient="앞뒤 표본이 모자라 효과를 측정하지 못한 변경: {total}건 중 {n}건.",
     note_waiting="아직 효과가 측정되지 않은 변경: {total}건 중 {n}건.",
+    note_bracket="실험 {id}: {rule} {b} 대 {a}, {signal} {delta}({lo}에서 {hi}까지), {verdict}.",
+    note_bandit="실험 {id}: 시험한 {rule} 값 가운데 {best} 값이 가장 나아 보입니다(확률 {p}).",
+    note_trial_untold="실험 {id}({rule}): 측정된 것만으로는 값의 차이를 가려낼 수 없습니다.",
+    note_trial_cut="계획보다 일찍 끝났습니다.",
     note_locked="표본의 {share}에서 위상 잠금이 유지되었습니다.",
     note_floor="표본의 {share}에서 {signal} 값이 하한보다 낮았습니다.",
     note_ceiling="표본의 {share}에서 {signal} 값이 상한보다 높았습니다.",

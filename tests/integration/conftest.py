@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.servers import PostgresServer
 
-# A shell that starts the tests in its background (nohup make test &) lets its children ignore Ctrl-C, and what the tests
-# start would, too.
+# A shell that starts the tests in its background (nohup make test &) lets its children ignore Ctrl-C, and what the
+# tests start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

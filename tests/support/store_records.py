@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lumen_workers.domain.experiments import Experiment, ExperimentKind, ExperimentState
 from lumen_workers.domain.failures import Verdict
 from lumen_workers.domain.notices import Send, SendState
 from lumen_workers.domain.records import (
@@ -167,3 +168,20 @@ def send(message_id: str, **changes: Any) -> Send:
         "created": T0,
     }
     return Send(**values | changes)
+
+
+def experiment(name: str = "xp-1", loop: str = "main") -> Experiment:
+    """One that has just been started."""
+    return Experiment(
+        experiment_id=name,
+        loop=loop,
+        rule="risk_max",
+        kind=ExperimentKind.BRACKET,
+        state=ExperimentState.RUNNING,
+        config={"a": 0.34, "b": 0.3},
+        seed=2**62,
+        original=0.35,
+        started=T0,
+        by="r/h/somebody",
+        planned=12,
+    )

@@ -7,32 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.store_records import experiment
 
 from lumen_workers.adapters.store import SqlStore, open_store
 from lumen_workers.domain.errors import NotFound, Paused, UsageError
-from lumen_workers.domain.experiments import Experiment, ExperimentKind, ExperimentState, Period
+from lumen_workers.domain.experiments import ExperimentState, Period
 from lumen_workers.domain.journal import BRACKET, DECISION
 from lumen_workers.domain.records import RuleSpec
 from lumen_workers.domain.regions import PAUSE
 
 T = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SPEC = RuleSpec(name="risk_max", initial=0.35, min=0.2, max=0.4)
-
-
-def experiment(name: str = "xp-1", loop: str = "main") -> Experiment:
-    return Experiment(
-        experiment_id=name,
-        loop=loop,
-        rule="risk_max",
-        kind=ExperimentKind.BRACKET,
-        state=ExperimentState.RUNNING,
-        config={"a": 0.34, "b": 0.3},
-        seed=2**62,
-        original=0.35,
-        started=T,
-        by="r/h/somebody",
-        planned=12,
-    )
 
 
 def period(number: int = 1, value: float = 0.3, name: str = "xp-1") -> Period:

@@ -91,3 +91,14 @@ def test_the_interval_of_the_last_effect(world: World) -> None:
     for signal in SIGNALS:
         assert found[f"lumen_rule_last_{signal}_low"] == {("main", "creative_min"): pytest.approx(0.02)}
         assert found[f"lumen_rule_last_{signal}_high"] == {("main", "creative_min"): pytest.approx(0.04)}
+
+
+def test_experiments_that_run_and_those_that_are_held(world: World) -> None:
+    known = dict.fromkeys(((loop,) for loop in world.store.loops.rates()), 0)
+    assert told(world.store)["lumen_experiment_running"] == known
+    world.store.experiments.start(records.experiment())
+    found = told(world.store)
+    assert found["lumen_experiment_running"] == {**known, ("main",): 1}
+    assert found["lumen_experiment_held"] == {("main",): 0}
+    world.store.experiments.hold("xp-1", "no samples for 12 s")
+    assert told(world.store)["lumen_experiment_held"] == {("main",): 1}

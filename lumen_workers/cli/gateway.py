@@ -81,6 +81,7 @@ def sign(
     Without a confirm phrase of its own the signing phrase locks, too.
     """
     with _opened() as (settings, ctx, by):
+        settings.loop(loop)
         before = ctx.store.gateways.get(loop)
         first = before is None or before.key is None
         said = phrase("signing phrase", phrase_file, settings.env.gateway_phrase, PHRASE, twice=first)
@@ -95,6 +96,7 @@ def lock(loop: LoopName = "main", phrase_file: PhraseFile = None, note: Note = "
     from lumen_workers.local.session import write_session
 
     with _opened() as (settings, ctx, by):
+        settings.loop(loop)
         env = settings.env
         given, name = (env.gateway_confirm, CONFIRM) if env.gateway_confirm else (env.gateway_phrase, PHRASE)
         said = phrase("confirm phrase", phrase_file, given, name)
@@ -129,6 +131,7 @@ def rekey(
     if not note.strip():
         raise UsageError("say with --note why the phrase is replaced; the audit log keeps it")
     with _opened() as (settings, ctx, by):
+        settings.loop(loop)
         said = phrase("new signing phrase", phrase_file, settings.env.gateway_phrase, PHRASE, twice=True)
         confirm = _confirm(settings, confirm_file)
         gateway = ctx.gatekeeper.rekey(loop, said, by, why=note, confirm=confirm, signer=signer or getpass.getuser())

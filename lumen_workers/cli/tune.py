@@ -262,7 +262,7 @@ def register(root: typer.Typer) -> None:
         table(
             ("rule", "step", "signal", "believed before", "believed now", "effects", "p improve"),
             rows,
-            f"No effects of loop {loop} yet: what is believed is what bayes_priors.yaml says.",
+            f"Loop {loop} has no effect yet of a change that stands alone: bayes_priors.yaml says what is believed.",
         )
         for rule, own in rules.items():
             clear = "helps" if own["decided"] else "is not clear to help"

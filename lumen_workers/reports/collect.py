@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from lumen_workers.effects.discoveries import of_one_day
 from lumen_workers.loop.coverage import coverage
 from lumen_workers.reports.model import Change, DayReport, LoopDay, Occupancy, Threshold
 from lumen_workers.reports.series import Axis, Binner, Series, axis_for
-from lumen_workers.reports.trials import KINDS, trials
+from lumen_workers.reports.trials import trials
 from lumen_workers.reports.wording import LOCALES
 
 LOCK_PHASE, LOCK_RISK = 0.05, 0.2
@@ -86,6 +87,7 @@ def _loop_day(
     covered = coverage(store.samples, name, rate, start_us, end_us, upto=upto)
     axis = _axis(covered.first_us, covered.last_us, events, start_us, end_us)
     samples, series, occupancy = _scan(store, name, rate, (start_us, end_us, upto), axis, thresholds)
+    journal = store.journal.rows(loop=name, start=seal.start, end=cutoff, upto=upto)
     return LoopDay(
         name=name,
         rate_hz=rate,
@@ -100,11 +102,8 @@ def _loop_day(
         previous_change=earlier[-1].ts if earlier else None,
         quotes=tuple(store.findings.quotes(name, start=seal.start, end=cutoff, upto=upto)),
         risks=tuple(store.findings.risks(name, start=seal.start, end=cutoff, upto=upto)),
-        trials=tuple(
-            trial
-            for kind in KINDS
-            for trial in trials(store.journal.rows(kind, name, start=seal.start, end=cutoff, upto=upto))
-        ),
+        trials=trials(journal),
+        journal=Counter(entry.kind for entry in journal),
     )
 
 

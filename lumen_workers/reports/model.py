@@ -130,7 +130,10 @@ class Occupancy:
 
 @dataclass(frozen=True)
 class LoopDay:
-    """One loop's part of the day. ``series`` is None without samples; ``occupancy`` then counts nothing."""
+    """One loop's part of the day. ``series`` is None without samples; ``occupancy`` then counts nothing.
+
+    ``trials``: experiments that ended; ``journal``: kind → lines.
+    """
 
     name: str
     rate_hz: int
@@ -146,6 +149,7 @@ class LoopDay:
     quotes: tuple[Quote, ...]
     risks: tuple[Risk, ...]
     trials: tuple[Trial, ...] = ()
+    journal: Mapping[str, int] = field(default_factory=dict)
 
     def tally(self) -> tuple[int, int, int]:
         """Changes that were measured, that had too few samples, and that were not measured yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lumen_workers.domain.journal import FILES
 from lumen_workers.reports.formats import whole
 from lumen_workers.reports.model import DayReport
 from lumen_workers.reports.wording import Words
@@ -41,4 +42,8 @@ def sources(report: DayReport) -> list[SourceFile]:
         ):
             effects = (measured, insufficient, waiting) if path.endswith("effects.csv") else None
             found.append(SourceFile(loop.name, f"loops/{loop.name}/{path}", rows, loop.watermark, effects))
+        # Of the journal only the files in which something stands: most loops have few kinds of it.
+        for kind, path in FILES.items():
+            if count := loop.journal.get(kind, 0):
+                found.append(SourceFile(loop.name, f"loops/{loop.name}/{path}", count, loop.watermark))
     return found

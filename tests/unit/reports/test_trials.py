@@ -75,6 +75,7 @@ def test_the_days_report_has_the_answer_and_only_below_its_watermark(locale: str
     (ended,) = [e for e in sim.store.journal.rows(BRACKET) if e.data["line"] == "ended"]
     assert said in report(ended.seq)
     assert xp.experiment_id in report(ended.seq)
+    assert "`loops/main/logs/ab_bracket_runs.jsonl` | 14 |" in report(ended.seq)
     assert said not in report(ended.seq - 1)
     sim.close()
 

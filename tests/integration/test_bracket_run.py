@@ -23,13 +23,13 @@ loops:
   main:
     source: plant
     rate_hz: 5
-    options: {tau_s: 0.3, sd: 0.01}
+    options: {tau_s: 0.2, sd: 0.003}
     actuator: file
     rules:
       risk_max: {initial: 0.35, min: 0.20, max: 0.40}
 """
 BRACKET = """
-{rule: risk_max, A: 0.38, B: 0.22, period_s: 6, washout_s: 1, rounds: 3, order: abab, guard: {warn: {}}}
+{rule: risk_max, A: 0.38, B: 0.22, period_s: 4.9, washout_s: 0.9, rounds: 3, order: abab, guard: {warn: {}}}
 """
 
 
@@ -67,7 +67,9 @@ def test_a_bracket_outlives_its_workers(tmp_path: Path) -> None:
         assert [period["arm"] for period in shown["periods"]] == ["A", "B"] * 3
         risk = shown["result"]["signals"]["risk_band"]
         assert (risk["pairs"], risk["verdict"]) == (3, "improved")
-        assert risk["lo"] < 0.6 * -0.16 < risk["hi"]
+        # The noise is that of the hour: the truth is not within a 95 % interval in one run of twenty, nor further off.
+        assert risk["effect"] == pytest.approx(0.6 * -0.16, abs=0.02)
+        assert risk["hi"] < 0
         assert risk["randomisation"] is None
         switched = [event for event in store.rules.events("main") if event.automatic]
         assert [event.new for event in switched] == [0.38, 0.22] * 3, "each switch happened once"

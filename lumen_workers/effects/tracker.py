@@ -131,19 +131,38 @@ def _ranked(
     # An event is applied a little after it was recorded; those recorded a little before the stretch count, too.
     known = store.rules.events(loop, start=from_us(min(at) - quiet) - SETTLE, end=from_us(max(at)))
     away = [to_us(event.applied_at) for event in known if event.applied_at is not None]
-    out = []
-    for effect, moment, block in zip(
-        effects, at, store.samples.windows(loop, [(moment - quiet, moment) for moment in at]), strict=True
-    ):
-        deltas = {name: signal.delta for name, signal in effect.signals.items()}
-        others = [other for other in away if moment - quiet <= other < moment]
-        ranks = placebo(block, moment, others, deltas, options, rate_hz)
-        signals = {
-            name: signal if (rank := ranks[name]) is None else replace(signal, placebo_p=rank.p)
-            for name, signal in effect.signals.items()
-        }
-        out.append(replace(effect, signals=signals))
+    ranges = _merged(sorted((moment - quiet, moment) for moment in at))
+    ranked: dict[int, Effect] = {}
+    for (start, end), block in zip(ranges, store.samples.windows(loop, ranges), strict=True):
+        for place, moment in enumerate(at):
+            if start <= moment - quiet and moment <= end:
+                others = [other for other in away if moment - quiet <= other < moment]
+                stretch = block.slice(moment - quiet, moment)
+                ranked[place] = _rank(effects[place], stretch, moment, others, options, rate_hz)
+    return [ranked[place] for place in range(len(effects))]
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges that overlap as one, so that what several events need is read once."""
+    out: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(end, out[-1][1]))
+        else:
+            out.append((start, end))
     return out
+
+
+def _rank(
+    effect: Effect, stretch: Block, moment: int, others: Sequence[int], options: EffectOptions, rate_hz: int
+) -> Effect:
+    deltas = {name: signal.delta for name, signal in effect.signals.items()}
+    ranks = placebo(stretch, moment, others, deltas, options, rate_hz)
+    signals = {
+        name: signal if (rank := ranks[name]) is None else replace(signal, placebo_p=rank.p)
+        for name, signal in effect.signals.items()
+    }
+    return replace(effect, signals=signals)
 
 
 def _signal_effects(

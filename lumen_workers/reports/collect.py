@@ -61,6 +61,7 @@ def collect(store: Store, seal: Seal) -> DayReport:
         seal_digest=seal.digest(),
         prev_digest=seal.prev_digest,
         code_version=seal.code_version,
+        root_fingerprint=seal.settings.get("root_fingerprint"),
         loops=tuple(_loop_day(store, seal, name, cutoff, own, q) for name, own in effects.items()),
     )
 

@@ -30,7 +30,7 @@ def draw_cover(canvas: Canvas, report: DayReport) -> None:
     _strips(canvas, report, Box(MARGIN, 372, right - MARGIN, 248))
     _figures(canvas, report, words, Box(MARGIN, 300, right - MARGIN, 48))
     _loops(canvas, report, words, Box(MARGIN, 148, right - MARGIN, 124))
-    _seal(canvas, report, words, Box(MARGIN, 52, right - MARGIN, 70))
+    _seal(canvas, report, words, Box(MARGIN, 44, right - MARGIN, 84))
 
 
 def _head(canvas: Canvas, report: DayReport, words: Words, right: float, height: float) -> None:
@@ -179,6 +179,7 @@ def _seal(canvas: Canvas, report: DayReport, words: Words, area: Box) -> None:
         (words.previous_seal, report.prev_digest or MISSING),
         (words.sealed, moment(report.sealed_at, report.zone)),
         (words.code, report.code_version),
+        (words.root, report.root_fingerprint or MISSING),
     )
     for number, (label, value) in enumerate(facts):
         baseline = area.bottom + area.height - 16 - 14 * number

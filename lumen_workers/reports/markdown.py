@@ -55,6 +55,8 @@ def _summary(report: DayReport, words: Words) -> list[str]:
         (words.previous_seal, f"`{report.prev_digest}`" if report.prev_digest else MISSING),
         (words.code, name(report.code_version)),
     ]
+    if report.root_fingerprint:
+        rows.append((words.root, f"`{report.root_fingerprint}`"))
     facts = "\n".join(f"- {label}: {value}" for label, value in rows)
     header = (words.loop, words.rate, words.samples, words.coverage, words.missing, words.changes)
     body = [

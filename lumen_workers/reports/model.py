@@ -181,7 +181,10 @@ class LoopDay:
 
 @dataclass(frozen=True)
 class DayReport:
-    """A day's report. ``cutoff`` (exclusive) bounds what it holds; loops are sorted by name."""
+    """A day's report. ``cutoff`` (exclusive) bounds what it holds; loops are sorted by name.
+
+    ``root_fingerprint`` is that of the root certificate which the sealing region trusts; None in older seals.
+    """
 
     day: date
     zone: ZoneInfo
@@ -194,6 +197,7 @@ class DayReport:
     seal_digest: str
     prev_digest: str | None
     code_version: str
+    root_fingerprint: str | None
     loops: tuple[LoopDay, ...]
 
     @property

@@ -52,6 +52,7 @@ class Words:
     sealed: str
     seal: str
     previous_seal: str
+    root: str
     code: str
     watermark: str
     file: str
@@ -179,6 +180,7 @@ EN = Words(
     sealed="Sealed",
     seal="Seal",
     previous_seal="Previous day",
+    root="Root",
     code="Code",
     watermark="Watermark",
     file="File",
@@ -297,6 +299,7 @@ KO = Words(
     sealed="봉인 시각",
     seal="봉인",
     previous_seal="전날",
+    root="루트 인증서",
     code="코드",
     watermark="워터마크",
     file="파일",

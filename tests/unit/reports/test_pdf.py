@@ -52,6 +52,19 @@ def test_the_cover_says_what_day_this_is_and_how_it_was_sealed(store: SqlStore, 
         assert text in cover
 
 
+@pytest.mark.parametrize(("locale", "label"), [("en", "Root"), ("ko", "루트 인증서")])
+def test_the_cover_names_the_root_that_the_day_is_to_be_verified_under(
+    store: SqlStore, tmp_path: Path, locale: str, label: str
+) -> None:
+    seal = seal_of(store, settings={"locale": locale, "root_fingerprint": "ab" * 32})
+    target = tmp_path / "report.pdf"
+    render_pdf(collect(store, seal), target)
+    assert f"{label} {'ab' * 32}" in " ".join(PdfReader(target).pages[0].extract_text().split())
+    assert f"- {label}: `{'ab' * 32}`" in render_markdown(collect(store, seal))
+    older = seal_of(store, settings={"locale": locale})
+    assert label not in render_markdown(collect(store, older))
+
+
 def test_a_provisional_day_wears_its_badge_on_every_page(store: SqlStore, tmp_path: Path) -> None:
     full_day(store)
 

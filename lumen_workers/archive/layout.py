@@ -19,6 +19,7 @@ FILES: Final = "files"
 SEAL: Final = "files/controls/seal.json"
 SIGNATURES: Final = "signatures"
 RUNS: Final = "runs"
+EVIDENCE_SUFFIX: Final = ".lumen.json"
 BUNDLES: Final = {"gz": "bundle.tar.gz", "xz": "bundle.tar.xz"}
 
 MAX_FILES: Final = 10_000
@@ -73,6 +74,17 @@ def is_run_file(path: str) -> bool:
     """Whether ``path`` names a run manifest."""
     folder, _, name = path.partition("/")
     return folder == RUNS and name.endswith(".json") and _RUN_RE.fullmatch(name.removesuffix(".json")) is not None
+
+
+def evidence_path(region: str) -> str:
+    """Side file of a region's evidence: the attestation with all that is needed to verify it."""
+    return f"{region}{EVIDENCE_SUFFIX}"
+
+
+def attestor_of(path: str) -> str | None:
+    """The region whose evidence file ``path`` is; None for any other path."""
+    region = path.removesuffix(EVIDENCE_SUFFIX)
+    return region if region != path and REGION_RE.fullmatch(region) else None
 
 
 def check_file_path(path: str) -> str:

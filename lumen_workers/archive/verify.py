@@ -62,8 +62,8 @@ def verify_snapshot(
     8. Unpack the bundle as a stream, never beyond the listed size: plain members only, exactly the listed ones with
        their sizes and digests, and the tar's digest.
     9. ``SHA256SUMS.txt`` says the same of exactly the files that are there.
-    10. Nothing else lies there, but signatures and run manifests. (A run manifest tells of a region's run; it is no
-        part of the evidence and not authenticated.)
+    10. Nothing else lies there, but signatures, evidence files and run manifests. (An evidence file has a verifier of
+        its own. A run manifest tells of a region's run; it is no part of the evidence and not authenticated.)
     """
     return _Check(folder, pinned, require).run(day, revision)
 
@@ -267,5 +267,5 @@ class _Check:
                 continue
             if kind in _KIND_FAULTS:
                 self._fault(path, _KIND_FAULTS[kind])
-            elif kind is Kind.EMPTY_FOLDER or not layout.is_run_file(path):
+            elif kind is Kind.EMPTY_FOLDER or not (layout.is_run_file(path) or layout.attestor_of(path)):
                 self._fault(path, Reason.FILE_EXTRA)

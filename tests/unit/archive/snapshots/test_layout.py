@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumen_workers.archive.layout import (
+    attestor_of,
     check_file_path,
+    evidence_path,
     is_run_file,
     parse_snapshot_name,
     run_path,
@@ -46,6 +48,9 @@ def test_side_files() -> None:
     assert [signer_of(path) for path in others] == [None] * len(others)
     for path in ("runs/.json", "runs/a/b.json", "runs/../a.json", "runs/a", "a.json", "files/a.json"):
         assert not is_run_file(path)
+    assert attestor_of(evidence_path("us-west-2")) == "us-west-2"
+    others = [".lumen.json", "us-west-2", "US.lumen.json", "a/us-west-2.lumen.json", "files/x.lumen.json", "a.json"]
+    assert [attestor_of(path) for path in others] == [None] * len(others)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class LumenFile(Strict):
     zone: str = "Asia/Seoul"
     locale: Literal["en", "ko"] = "en"
     peers: dict[RegionName, Fingerprint] = {}
+    roots: Annotated[tuple[Fingerprint, ...], Field(strict=False), AfterValidator(unique)] = ()
     stand_in: StandInFile = StandInFile()
     messages: Literal["plain", "signed"] = "plain"
 

@@ -76,6 +76,8 @@ LUMEN = {
     "regions: [a, a]": ["regions", "a stands twice"],
     "regions: [A]": ["regions.0", "'A'"],
     "regions: [1]": ["regions.0", "string"],
+    "roots: [abc]": ["roots", "'abc'"],
+    f"roots: [{'a' * 64}, {'a' * 64}]": ["roots", "stands twice"],
     "peers: {us-west-2: abc}": ["peers.us-west-2", "'abc'"],
     f"peers: {{mars: {'a' * 64}}}": ["peers", "unknown region mars", "us-west-2"],
 }

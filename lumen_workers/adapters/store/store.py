@@ -13,6 +13,7 @@ from lumen_workers.adapters.store.findings import SqlFindings
 from lumen_workers.adapters.store.gateway import SqlGateways
 from lumen_workers.adapters.store.journal import SqlJournal
 from lumen_workers.adapters.store.leases import SqlLeases
+from lumen_workers.adapters.store.logs import SqlLogs
 from lumen_workers.adapters.store.loops import SqlLoops
 from lumen_workers.adapters.store.notices import SqlNotices
 from lumen_workers.adapters.store.owed import SqlOwed
@@ -34,6 +35,7 @@ from lumen_workers.domain.ports import (
     GatewayStore,
     JournalStore,
     LeaseStore,
+    LogStore,
     LoopStore,
     NoticeStore,
     OwedStore,
@@ -71,6 +73,7 @@ class SqlStore:
     gateways: GatewayStore
     experiments: ExperimentStore
     watches: WatchStore
+    logs: LogStore
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -93,6 +96,7 @@ class SqlStore:
         self.gateways = SqlGateways(database)
         self.experiments = SqlExperiments(database)
         self.watches = SqlWatches(database)
+        self.logs = SqlLogs(database)
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""

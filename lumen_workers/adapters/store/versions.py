@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.domain.errors import SchemaTooNew
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision, oldest first; the last is what this code needs."""
 
 _LOCK = 0x6C756D656E  # "lumen": one migration at a time on a PostgreSQL database

@@ -2,7 +2,7 @@
 
 from lumen_workers.domain.ports.channels import Channel
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
-from lumen_workers.domain.ports.evidence import Remote, Signer
+from lumen_workers.domain.ports.evidence import LogStore, Remote, Signer
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
 from lumen_workers.domain.ports.gateway import GatewayStore
 from lumen_workers.domain.ports.journal import JournalStore
@@ -34,6 +34,7 @@ __all__ = [
     "GatewayStore",
     "JournalStore",
     "LeaseStore",
+    "LogStore",
     "LoopStore",
     "NoticeStore",
     "OwedStore",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+
+from lumen_workers.domain.evidence import LogHead, LogRow
+from lumen_workers.domain.runs import Lease
 
 
 class Remote(Protocol):
@@ -38,3 +42,31 @@ class Signer(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """Ed25519 signature, 64 bytes."""
+
+
+class LogStore(Protocol):
+    """What transparency logs owe and have promised. A log lies in files; this is what makes an entry happen once."""
+
+    def enqueue(self, origin: str, key: str, entry: bytes, envelope: bytes) -> LogRow:
+        """Owe an entry. One that is there under ``key`` is left alone and returned."""
+
+    def get(self, origin: str, key: str) -> LogRow | None:
+        """One row."""
+
+    def pending(self, origin: str, limit: int | None = None) -> list[LogRow]:
+        """Rows that no position has been given, in the order in which they were queued."""
+
+    def rows(self, limit: int | None = None) -> list[LogRow]:
+        """Sequenced rows of all logs, newest first."""
+
+    def head(self, origin: str) -> LogHead | None:
+        """The newest tree that was signed."""
+
+    def heads(self) -> list[LogHead]:
+        """Those of all logs, by origin."""
+
+    def advance(self, head: LogHead, positions: Mapping[str, int], lease: Lease) -> None:
+        """Record a signed tree and the positions (key → index) that it gives, together, under ``lease``.
+
+        Raises LeaseLost, and CheckFailed for a tree that is smaller than the one before.
+        """

@@ -11,6 +11,7 @@ from lumen_workers.domain.gateway import LoopSetting
 from lumen_workers.domain.journal import JournalEntry
 from lumen_workers.domain.notices import Send
 from lumen_workers.domain.ports.control import AuditStore, PulseStore, SwitchStore, TallyStore
+from lumen_workers.domain.ports.evidence import LogStore
 from lumen_workers.domain.ports.experiments import ExperimentStore, WatchStore
 from lumen_workers.domain.ports.gateway import GatewayStore
 from lumen_workers.domain.ports.journal import JournalStore
@@ -360,6 +361,7 @@ class Store(Protocol):
     gateways: GatewayStore
     experiments: ExperimentStore
     watches: WatchStore
+    logs: LogStore
 
     def now(self) -> datetime:
         """Store time (UTC): PostgreSQL's clock; on SQLite this process's. Raises StoreUnavailable."""

@@ -4,6 +4,7 @@ from lumen_workers.adapters.store.schema.base import Instant, metadata
 from lumen_workers.adapters.store.schema.experiments import experiments, periods, watches
 from lumen_workers.adapters.store.schema.gateway import gateways
 from lumen_workers.adapters.store.schema.journal import journal
+from lumen_workers.adapters.store.schema.logs import log_heads, log_rows
 from lumen_workers.adapters.store.schema.loop import (
     effect_marks,
     effects,
@@ -41,6 +42,8 @@ __all__ = [
     "journal",
     "leases",
     "letters",
+    "log_heads",
+    "log_rows",
     "loops",
     "metadata",
     "owed",

@@ -1,0 +1,1 @@
+"""The transparency log: entries, tiles, proofs, the one who writes it, those who witness and audit it."""

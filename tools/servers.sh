@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings the programs that the integration tests run: redis-server, PostgreSQL's server, Prometheus, its node exporter
-# and Alertmanager, poppler, openssl.
+# and Alertmanager, poppler, openssl and GnuTLS's certtool.
 #
 # Only what is missing, from the distribution's packages where it may (tools/packages.sh). What is still missing then
 # is named; the tests that need it skip. With CI set, a missing one is a failure.
@@ -21,6 +21,7 @@ missing() {
     has amtool || printf 'prometheus-alertmanager '
     has faketime || printf 'faketime '
     has openssl || printf 'openssl '
+    has certtool || printf 'gnutls-bin '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
 }
 

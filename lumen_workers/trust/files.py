@@ -1,4 +1,4 @@
-"""Files that are written once: whole or not at all, and never over another one."""
+"""Files that are written whole or not at all: once, or in the place of an older one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ def write_once(path: Path, data: bytes, *, mode: int = 0o644, scratch: Path | No
         temp.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
+
+
+def replace_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put ``data`` at ``path`` in one step, durable, with exactly ``mode``; what was there is gone. Raises OSError."""
+    temp = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temp.replace(path)
+    finally:
+        temp.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

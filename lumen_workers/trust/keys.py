@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -23,6 +24,8 @@ from lumen_workers.domain.errors import ConfigError, EnvironmentFault, NotFound,
 from lumen_workers.trust.files import write_once
 
 _MAX_PEM = 64 * 1024
+
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 
 
 class RegionKey:
@@ -45,7 +48,7 @@ class RegionKey:
         return self._private.sign(data)
 
 
-def fingerprint_of(public: Ed25519PublicKey) -> str:
+def fingerprint_of(public: Ed25519PublicKey | EllipticCurvePublicKey) -> str:
     """SHA-256 of the DER SubjectPublicKeyInfo, lower-case hex."""
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
@@ -55,10 +58,7 @@ def create_key(path: Path, passphrase: str | None = None) -> bool:
 
     An empty passphrase is none. Raises EnvironmentFault where the machine does not let us.
     """
-    encryption: KeySerializationEncryption = NoEncryption()
-    if passphrase:
-        encryption = BestAvailableEncryption(passphrase.encode())
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+    pem = dump_private(Ed25519PrivateKey.generate(), passphrase)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(path.parent.stat().st_mode) & 0o022:
@@ -68,11 +68,32 @@ def create_key(path: Path, passphrase: str | None = None) -> bool:
         raise EnvironmentFault(f"cannot make the key {path}: {error.strerror}") from None
 
 
+def dump_private(private: PrivateKey, passphrase: str | None = None) -> bytes:
+    """PKCS#8 PEM, encrypted where there is a passphrase."""
+    encryption: KeySerializationEncryption = NoEncryption()
+    if passphrase:
+        encryption = BestAvailableEncryption(passphrase.encode())
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
 def load_key(path: Path, passphrase: str | None = None) -> RegionKey:
-    """Read the key at ``path``.
+    """The region's key at ``path``. Raises what ``load_private`` raises, and ConfigError for what is no Ed25519 key."""
+    return RegionKey(load_ed25519(path, passphrase))
+
+
+def load_ed25519(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
+    """The Ed25519 key at ``path``. Raises what ``load_private`` raises, and ConfigError for one of another kind."""
+    private = load_private(path, passphrase)
+    if not isinstance(private, Ed25519PrivateKey):
+        raise ConfigError(f"{path} is a key of another kind; an Ed25519 key is needed")
+    return private
+
+
+def load_private(path: Path, passphrase: str | None = None, *, variable: str = "LUMEN_KEY_PASS") -> PrivateKey:
+    """Read the private key at ``path``; ``variable`` names where its passphrase comes from.
 
     Raises NotFound without a file, EnvironmentFault for one that others may read or that cannot be read, TokenExpired
-    for a passphrase that is wrong, missing or not needed, ConfigError for what is no Ed25519 key.
+    for a passphrase that is wrong, missing or not needed, ConfigError for what is no key of ours.
     """
     pem = _read_private(path)
     try:
@@ -80,17 +101,17 @@ def load_key(path: Path, passphrase: str | None = None) -> RegionKey:
     except TypeError:  # the library's word for one of the two: encrypted, or a passphrase given
         if passphrase:
             raise TokenExpired(
-                f"{path} is not encrypted although LUMEN_KEY_PASS is set; unset it, or encrypt the key with: "
+                f"{path} is not encrypted although {variable} is set; unset it, or encrypt the key with: "
                 f"openssl pkcs8 -topk8 -in {path}"
             ) from None
-        raise TokenExpired(f"{path} is encrypted; set LUMEN_KEY_PASS to its passphrase") from None
+        raise TokenExpired(f"{path} is encrypted; set {variable} to its passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
         if passphrase and b"ENCRYPTED" in pem:
-            raise TokenExpired(f"LUMEN_KEY_PASS does not open {path}, or the file is damaged") from None
+            raise TokenExpired(f"{variable} does not open {path}, or the file is damaged") from None
         raise ConfigError(f"{path} is not a private key in PEM form; restore it from a backup") from None
-    if not isinstance(private, Ed25519PrivateKey):
-        raise ConfigError(f"{path} is a key of another kind; an Ed25519 key is needed")
-    return RegionKey(private)
+    if not isinstance(private, Ed25519PrivateKey | EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} is a key of another kind; an Ed25519 or P-256 key is needed")
+    return private
 
 
 def _read_private(path: Path) -> bytes:

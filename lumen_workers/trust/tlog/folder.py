@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
-from lumen_workers.trust.files import sync_folder
+from lumen_workers.trust.files import replace_file, sync_folder
 from lumen_workers.trust.notes import MAX_BYTES
 from lumen_workers.trust.tlog.tiles import CHECKPOINT, WIDTH, Tile, unpack
 from lumen_workers.trust.tlog.tree import LogFault, TileTree
@@ -85,16 +83,7 @@ class LogFolder:
     def _replace(self, relative: str, data: bytes) -> None:
         place = self.path / relative
         _make_folders(place.parent)
-        temp = place.with_name(f".{place.name}.{secrets.token_hex(8)}.tmp")
-        try:
-            with temp.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temp.replace(place)
-        finally:
-            temp.unlink(missing_ok=True)
-        sync_folder(place.parent)
+        replace_file(place, data)
 
 
 def _make_folders(folder: Path) -> None:

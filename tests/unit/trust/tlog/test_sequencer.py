@@ -37,7 +37,9 @@ def test_an_empty_log_has_a_checkpoint(log: TestLog) -> None:
     assert published(log) == Checkpoint(ORIGIN, 0, merkle.EMPTY)
 
 
-@pytest.mark.parametrize("batches", [[1], [1, 1, 1], [255], [256], [257], [3, 253, 1], [200, 200, 200], [700], [1, 600]])
+@pytest.mark.parametrize(
+    "batches", [[1], [1, 1, 1], [255], [256], [257], [3, 253, 1], [200, 200, 200], [700], [1, 600]]
+)
 def test_what_is_owed_is_in_the_tree(log: TestLog, batches: list[int]) -> None:
     for count in batches:
         log.fill(count)

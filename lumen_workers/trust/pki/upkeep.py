@@ -1,0 +1,132 @@
+"""How a home's trust stays in order: what a development root makes by itself, and what a real one is asked for."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+
+from lumen_workers.domain.errors import ConfigError, TokenExpired
+from lumen_workers.domain.ports import Signer
+from lumen_workers.trust.dsse import PublicKey
+from lumen_workers.trust.files import replace_file, write_once
+from lumen_workers.trust.keys import dump_private, fingerprint_of, load_private
+from lumen_workers.trust.notes import parse_vkey
+from lumen_workers.trust.pki import certificates, documents
+from lumen_workers.trust.pki.authority import LEDGER, TRUST_FILE, Authority
+from lumen_workers.trust.pki.crl import check_crl
+from lumen_workers.trust.pki.home import Standing, TrustHome, load_pem
+from lumen_workers.trust.pki.ocsp import make_response
+
+RESPONDER: Final = "ocsp.pem"
+
+RENEW: Final = timedelta(days=30)
+"""So long before its end what a development root has issued is issued anew."""
+
+
+def open_trust(
+    keys: Path, trust: Path, *, region: str, signer: Signer, log_vkey: str | None, now: datetime
+) -> tuple[TrustHome, Standing]:
+    """The home's trust, in order for ``region`` and its log at ``now``.
+
+    A development root makes what is missing, and renews in time. With a root of its operator's nothing is made up:
+    raises TokenExpired, naming the command that mends it.
+    """
+    home = TrustHome(keys, trust)
+    if not home.exists or home.development:
+        with home.alone():
+            if not home.exists or home.development:
+                _develop(home, region, signer, log_vkey, now)
+    standing = home.standing(region, signer.fingerprint, now)
+    if log_vkey is not None and standing.policy.log(parse_vkey(log_vkey).name) is None:
+        raise TokenExpired(
+            f"the trust document does not name this home's log; `lumen pki trust --root DIR --log {log_vkey}` adds it"
+        )
+    return home, standing
+
+
+def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None, now: datetime) -> None:
+    """What a development root makes by itself."""
+    folder = home.development_root
+    if not home.exists and not (folder / TRUST_FILE).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what a crash has left half made has issued nothing
+        Authority.create(folder, None, now, development=True)
+    if not folder.exists():
+        return  # another home's development root was installed here
+    root = Authority.open(folder, None)
+    file = root.trust_file()
+    trust = documents.read_trust(file.trust, root.certificate)
+    listed = check_crl(file.crl, root.certificate)
+    text = None
+    if log_vkey is not None and trust.policy.log(parse_vkey(log_vkey).name) is None:
+        text = f"log {log_vkey}\n{trust.policy_text}"
+    if text is not None or listed.next_update - now < RENEW:
+        file = root.publish(now, policy=text)
+    if not home.exists or home.trust_file() != file:
+        home.install(file, (folder / LEDGER).read_bytes(), first=True)
+    found = home.certificate(region)
+    if found is None or not _serves(found, signer, now) or found.serial_number in listed.revoked:
+        public = public_of(signer)
+        home.put(region, root.issue(region, public, now, certificates.SIGNER_DAYS), None)
+    refresh_ocsp(home, root, region, now)
+
+
+def refresh_ocsp(home: TrustHome, root: Authority, region: str, now: datetime, *, anew: bool = False) -> None:
+    """Write what the delegated responder says of a region's certificate; its key is made at first use."""
+    certificate = home.certificate(region)
+    if certificate is None:
+        return
+    path, place = home.ocsp_path(region), home.trust / "ocsp" / "responder.pem"
+    if (
+        not anew
+        and path.exists()
+        and path.stat().st_mtime > home.chain_path(region).stat().st_mtime
+        and _fresh(path, now)
+    ):
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    key = _responder_key(home.keys / RESPONDER)
+    responder = load_pem(place) if place.exists() else None
+    if responder is None or responder.public_key() != key.public_key() or responder.not_valid_after_utc - now < RENEW:
+        responder = root.delegate(key, now)
+        replace_file(place, responder.public_bytes(Encoding.PEM))
+    revoked = {item.serial: item for item in root.revocations()}
+    response = make_response(
+        certificate,
+        root.certificate,
+        responder=responder,
+        key=key,
+        revocation=revoked.get(certificate.serial_number),
+        now=now,
+    )
+    replace_file(path, response)
+
+
+def _fresh(path: Path, now: datetime) -> bool:
+    end = x509.ocsp.load_der_ocsp_response(path.read_bytes()).next_update_utc
+    return end is not None and end - now > timedelta(days=10)
+
+
+def _responder_key(path: Path) -> EllipticCurvePrivateKey:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_once(path, dump_private(generate_private_key(SECP256R1())), mode=0o600)
+    key = load_private(path)
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} is a key of another kind; remove it, and a new one is made")
+    return key
+
+
+def _serves(certificate: x509.Certificate, signer: Signer, now: datetime) -> bool:
+    public: Any = certificate.public_key()
+    return fingerprint_of(public) == signer.fingerprint and certificate.not_valid_after_utc - now > RENEW
+
+
+def public_of(signer: Signer) -> PublicKey:
+    public: Any = load_pem_public_key(signer.public_pem.encode())
+    return public  # type: ignore[no-any-return]

@@ -15,6 +15,11 @@ EMPTY = hashlib.sha256(b"").digest()
 """Root of the tree without leaves."""
 
 
+def sha256(data: bytes) -> bytes:
+    """SHA-256, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
 def leaf_hash(data: bytes) -> bytes:
     """SHA-256(0x00 ‖ data), 32 bytes."""
     return hashlib.sha256(b"\x00" + data).digest()

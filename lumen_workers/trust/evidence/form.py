@@ -76,7 +76,7 @@ def parse_evidence(data: bytes) -> Evidence:
     except ValueError as error:
         reason = "duplicate_key" if "occurs twice" in str(error) else "evidence_malformed"
         raise FormFault(reason, str(error)) from None
-    if not isinstance(value, dict) or not _FIELDS <= value.keys():
+    if not isinstance(value, dict) or not value.keys() >= _FIELDS:
         raise FormFault("evidence_malformed", f"it needs the fields {', '.join(sorted(_FIELDS))}")
     if more := value.keys() - _FIELDS:
         raise FormFault("unknown_field", f"field {sorted(more)[0][:40]!r} is unknown")

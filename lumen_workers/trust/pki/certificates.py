@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 ORGANIZATION: Final = "Lumen System C"
@@ -28,6 +28,11 @@ _SLACK: Final = timedelta(minutes=5)
 def fingerprint(der: bytes) -> str:
     """SHA-256 of a certificate's DER, lower-case hex."""
     return hashlib.sha256(der).hexdigest()
+
+
+def public_bytes(public: Ed25519PublicKey | EllipticCurvePublicKey) -> bytes:
+    """DER SubjectPublicKeyInfo: the same for the same key."""
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def der_of(certificate: x509.Certificate) -> bytes:

@@ -107,11 +107,14 @@ class TrustHome:
         path = self.chain_path(region)
         return load_pem(path) if path.exists() else None
 
-    def certificates(self, region: str) -> tuple[bytes, ...]:
-        """DER of a region's certificates, the signer's first, without the root. Raises NotFound."""
+    def certificates(self, region: str, serial: int) -> tuple[bytes, ...]:
+        """DER of a region's certificate and what leads from it to the root, without that. Raises NotFound.
+
+        ``serial`` may be that of an earlier one: what was signed before a rotation is handed on with its own.
+        """
         found = self.certificate(region)
-        if found is None:
-            raise NotFound(f"there is no certificate {self.chain_path(region)}")
+        if found is None or found.serial_number != serial:
+            found = load_pem(self.trust / "archive" / f"{check_region(region)}-{serial:x}.pem")
         return (certificates.der_of(found),)
 
     def standing(self, region: str, fingerprint: str, now: datetime) -> Standing:

@@ -7,8 +7,9 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lumen_workers.adapters.actuators import check_actuator, make_actuator
 from lumen_workers.adapters.channels import make_channels
@@ -18,7 +19,7 @@ from lumen_workers.adapters.sources import check_source, is_sampled, make_source
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
-from lumen_workers.domain.clock import SystemClock
+from lumen_workers.domain.clock import Clock, SystemClock
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault
 from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
@@ -33,6 +34,9 @@ from lumen_workers.loop.rates import at_rates
 from lumen_workers.loop.rules import Rules
 from lumen_workers.pipelines.failures import POLICIES
 from lumen_workers.pipelines.verdicts import judge
+
+if TYPE_CHECKING:
+    from lumen_workers.trust.evidence.attest import Attestor
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -115,6 +119,8 @@ def build(settings: Settings, dispatcher: Dispatcher, schedule: Mapping[str, Ent
         dispatcher=dispatcher,
         signer=functools.cache(functools.partial(signer_of, settings)),
         pins=functools.partial(pins_of, settings),
+        attestor=functools.cache(functools.partial(attestor_of, settings, store, clock, holder)),
+        roots=lambda: roots_of(settings, store.now()),
         region=settings.region,
         regions=settings.regions,
         holder=holder,
@@ -187,6 +193,39 @@ def signer_of(settings: Settings) -> Signer:
         )
     secret = settings.env.key_pass
     return open_signer(keys, region, secret.get_secret_value() if secret else None)
+
+
+def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> Attestor:
+    """Who attests for this process's region. Keys and a development root are made at first use."""
+    from lumen_workers.engine.attesting import make_attestor
+
+    secret = settings.env.key_pass
+    return make_attestor(
+        home=settings.home,
+        region=settings.region,
+        signer=signer_of(settings),
+        store=store,
+        clock=clock,
+        holder=holder,
+        lease_ttl=timedelta(seconds=settings.env.lease_s),
+        origin=settings.lumen.log.origin,
+        passphrase=secret.get_secret_value() if secret else None,
+    )
+
+
+def roots_of(settings: Settings, now: datetime | None = None) -> tuple[str, ...]:
+    """Fingerprints of the roots that count: this home's, then those of ``lumen.yaml``.
+
+    With ``now`` (store time) a home without a root gets one for development. Raises what ``ensure_root`` raises.
+    """
+    from lumen_workers.engine.attesting import trust_home
+    from lumen_workers.trust.pki.upkeep import ensure_root
+
+    home = trust_home(settings.home)
+    if now is not None:
+        ensure_root(home, now)
+    own = (home.root_fingerprint,) if home.exists else ()
+    return tuple(dict.fromkeys((*own, *settings.lumen.roots)))
 
 
 def pins_of(settings: Settings) -> Mapping[str, str]:

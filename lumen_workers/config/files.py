@@ -55,6 +55,13 @@ class StandInFile(Strict):
     order: dict[RegionName, Annotated[tuple[RegionName, ...], Field(strict=False), AfterValidator(unique)]] = {}
 
 
+class LogFile(Strict):
+    """The transparency log: its name (made of its key, unless given) and how long witnesses are waited for."""
+
+    origin: Annotated[str, Field(pattern=r"^[!-*,-~]{1,200}$")] | None = None
+    witness_s: Annotated[Number, Field(gt=0, le=60)] = 5.0
+
+
 class LumenFile(Strict):
     """``configs/lumen.yaml``."""
 
@@ -63,6 +70,7 @@ class LumenFile(Strict):
     locale: Literal["en", "ko"] = "en"
     peers: dict[RegionName, Fingerprint] = {}
     roots: Annotated[tuple[Fingerprint, ...], Field(strict=False), AfterValidator(unique)] = ()
+    log: LogFile = LogFile()
     stand_in: StandInFile = StandInFile()
     messages: Literal["plain", "signed"] = "plain"
 

@@ -64,7 +64,10 @@ class Environment(BaseSettings):
     messages: Literal["plain", "signed"] | None = None
     store_url: str | None = None
     archive: Path | None = None
-    key_pass: SecretStr | None = None
+    key_pass: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("key_pass", "LUMEN_KEY_PASS", "LUMEN_SIGNER_PASS")
+    )
+    ca_pass: SecretStr | None = None
     gateway_phrase: SecretStr | None = None
     gateway_confirm: SecretStr | None = None
     pipeline_version: str | None = Field(None, pattern="^[0-9a-f]{8,64}$")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lumen_workers.findings.thresholds import Thresholds
     from lumen_workers.loop.lane import SamplerLane
     from lumen_workers.loop.rules import Rules
+    from lumen_workers.trust.evidence.attest import Attestor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,9 @@ class Context:
     """One process's view of the system, for one region.
 
     Callables are for what most work does not need: keys, actuators, the sampler lane. ``settings`` is what the built
-    bytes depend on; it goes into the seal. ``judge`` gives a failure its class, ``policies`` says what is done about
-    each class.
+    bytes depend on; it goes into the seal. ``roots`` are the fingerprints of the root certificates that count, this
+    home's first; it is made if there is none yet. ``judge`` gives a failure its class, ``policies`` says what is done
+    about each class.
     """
 
     store: Store
@@ -45,6 +47,8 @@ class Context:
     dispatcher: Dispatcher
     signer: Callable[[], Signer]
     pins: Callable[[], Mapping[str, str]]
+    attestor: Callable[[], Attestor]
+    roots: Callable[[], tuple[str, ...]]
     region: str
     regions: tuple[str, ...]
     holder: str

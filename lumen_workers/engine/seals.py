@@ -56,7 +56,11 @@ def seal_for(ctx: Context, pipeline: str, day: date, runs: list[Run]) -> Seal:
             end=end,
             cutoff=min(now, end),
             watermark=watermark,
-            settings={**ctx.settings, "rates": {loop: rates[loop] for loop in watermark}},
+            settings={
+                **ctx.settings,
+                "rates": {loop: rates[loop] for loop in watermark},
+                "root_fingerprint": ctx.roots()[0],
+            },
             code_version=ctx.code_version,
             config_digest=ctx.config_digest,
             prev_digest=_previous_digest(ctx, pipeline, day),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from lumen_workers.archive.layout import snapshot_name
+from lumen_workers.archive.evidence import verify_day
+from lumen_workers.archive.layout import evidence_path, snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.failures import AlarmSeverity
@@ -61,7 +62,10 @@ def _faults(ctx: Context, result: Result) -> list[str]:
         verification = verify_snapshot(
             folder, pinned=ctx.pins(), require=(result.region,), day=result.day, revision=result.revision
         )
+        evidence = verify_day(folder, result.region, roots=ctx.roots(), now=ctx.store.now(), day=result.day)
     faults = [f"{fault.path}: {fault.reason}" for fault in verification.faults]
+    if not evidence.ok:
+        faults.append(f"{evidence_path(result.region)}: {evidence.reason}")
     if verification.root != result.digest:
         faults.append(f"root is {verification.root}, the result says {result.digest}")
     return faults

@@ -1,4 +1,4 @@
-"""The day: build → pdf → freeze → sign → verify. What each stage builds depends on the seal only."""
+"""The day: build → pdf → freeze → sign → attest → verify. What each stage builds depends on the seal only."""
 
 from __future__ import annotations
 
@@ -8,16 +8,26 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from lumen_workers.archive.evidence import verify_day
 from lumen_workers.archive.forms import export_loop
 from lumen_workers.archive.freeze import freeze
-from lumen_workers.archive.layout import FILES, MANIFEST, report_path, run_path, signature_path, snapshot_name
+from lumen_workers.archive.layout import (
+    FILES,
+    MANIFEST,
+    evidence_path,
+    report_path,
+    run_path,
+    signature_path,
+    snapshot_name,
+)
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.errors import BuildError, CheckFailed
+from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import DAILY
 from lumen_workers.domain.runs import Seal
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.pipelines.index import write_index
-from lumen_workers.pipelines.provenance import run_manifest
+from lumen_workers.pipelines.provenance import run_manifest, statement_of
 from lumen_workers.reports import collect, render_markdown, render_pdf
 from lumen_workers.trust import signatures
 
@@ -95,6 +105,28 @@ def sign(work: StageWork) -> Outputs:
     return {"fingerprint": signer.fingerprint}
 
 
+def attest(work: StageWork) -> Outputs:
+    """This region's evidence beside the snapshot: one file with all that a stranger needs to verify the day."""
+    ctx, name = work.ctx, name_of(work.seal)
+    attestor = ctx.attestor()
+    with tempfile.TemporaryDirectory(dir=work.folder) as scratch:
+        # Where another region published first, its bundle is the archive's: a compressor's output may differ.
+        folder = work.published["freeze"] / SNAPSHOT
+        if not work.outputs["freeze"]["published"]:
+            folder = ctx.remote.fetch(name, Path(scratch) / "archived")
+        statement = statement_of(work, folder, attestor.identity)
+    try:
+        made = attestor.attest(statement, key=f"{name}/{ctx.region}", trace_id=work.run.trace_id)
+    except CheckFailed as error:
+        log = attestor.sequencer.origin
+        ctx.store.notices.raise_alarm(
+            f"log/{log}", "log_refuses", AlarmSeverity.PAGE, str(error), trace_id=work.run.trace_id
+        )
+        raise
+    ctx.remote.attach(name, evidence_path(ctx.region), made.evidence)
+    return {"log": made.origin, "index": made.index, "envelope": made.envelope_sha256, "by": made.root_fingerprint}
+
+
 def verify(work: StageWork) -> Outputs:
     """From the archive's copy alone, never the workspace. Raises CheckFailed with the faults."""
     seal, ctx = work.seal, work.ctx
@@ -103,12 +135,16 @@ def verify(work: StageWork) -> Outputs:
         verification = verify_snapshot(
             folder, pinned=ctx.pins(), require=(ctx.region,), day=seal.day, revision=seal.revision
         )
+        log = ctx.attestor().sequencer.folder
+        evidence = verify_day(folder, ctx.region, roots=ctx.roots(), now=ctx.store.now(), day=seal.day, log=log)
     faults = [f"{fault.path}: {fault.reason}" for fault in verification.faults]
+    if not evidence.ok:
+        faults.append(f"{evidence_path(ctx.region)}: {evidence.reason}")
     if verification.root != work.outputs["freeze"]["root"]:
         faults.append(f"root {verification.root} is not the one that was built")
     if faults:
         raise CheckFailed(f"{name_of(seal)} in the archive: " + "; ".join(faults[:5]))
-    return {"verified": verification.root}
+    return {"verified": verification.root, "verdict": evidence.verdict.value}
 
 
 DAILY_PIPELINE = Pipeline(
@@ -118,7 +154,8 @@ DAILY_PIPELINE = Pipeline(
         Stage(name="pdf", run=pdf, needs=("build",), limit_s=600),
         Stage(name="freeze", run=freeze_day, needs=("build", "pdf"), limit_s=1200),
         Stage(name="sign", run=sign, needs=("freeze",), limit_s=120),
-        Stage(name="verify", run=verify, needs=("freeze", "sign"), limit_s=1200),
+        Stage(name="attest", run=attest, needs=("freeze",), limit_s=300),
+        Stage(name="verify", run=verify, needs=("freeze", "sign", "attest"), limit_s=1200),
     ),
     elected=write_index,
 )

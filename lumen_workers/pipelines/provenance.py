@@ -1,4 +1,4 @@
-"""The run manifest (S21): who built a day, where, from which code. It stands beside the compared root, not under it."""
+"""Where a day comes from (S21): the run manifest, and what a region attests. Both stand beside the compared root."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import json
 import platform
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
+from lumen_workers import __version__
+from lumen_workers.archive.layout import FILES, MANIFEST, FileEntry, report_path
+from lumen_workers.archive.manifest import parse_manifest
 from lumen_workers.domain.clock import iso
 from lumen_workers.engine.declare import StageWork
+from lumen_workers.trust.evidence.plain import digest_of
+from lumen_workers.trust.statement import Material, Statement
+
+BUILD_TYPE: Final = "lumen/daily-report@v1"
+AUDIT: Final = "audit:"
+"""Before the name of a chain of the audit log, among the materials."""
+
+_SHA256_DIGITS: Final = 64
 
 
 def run_manifest(work: StageWork, fingerprint: str) -> bytes:
@@ -36,6 +49,51 @@ def run_manifest(work: StageWork, fingerprint: str) -> bytes:
         "key_fingerprint": fingerprint,
     }
     return (json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def statement_of(work: StageWork, folder: Path, identity: str) -> Statement:
+    """What the region attests of the snapshot in ``folder``: manifest, bundle and report, and what they are made of."""
+    ctx, run, seal = work.ctx, work.run, work.seal
+    manifest = parse_manifest((folder / MANIFEST).read_bytes())
+    report = f"{FILES}/{report_path(seal.day, 'pdf')}"
+    names = [MANIFEST, *([manifest.tar.name] if manifest.tar else []), *([report] if manifest.plain_copy else [])]
+    return Statement(
+        subjects=[Material(name=name, sha256=digest_of(folder, name)) for name in names],
+        build_type=BUILD_TYPE,
+        external={"pipeline": run.pipeline, "day": seal.day.isoformat(), "revision": seal.revision},
+        internal={
+            "region": ctx.region,
+            "trace_id": run.trace_id,
+            "code_version": ctx.code_version,
+            "config_digest": ctx.config_digest,
+            "git": _git("rev-parse", "HEAD"),
+        },
+        materials=[*_inputs(manifest.files), *_sources(work)],
+        builder=identity,
+        version=__version__,
+        invocation=run.run_id,
+        started=iso(run.started or run.queued_at),
+        finished=iso(ctx.store.now()),
+    )
+
+
+def _inputs(files: Sequence[FileEntry]) -> list[Material]:
+    """The day's exported rows; what the day makes of them, the report and the seal, is none."""
+    inputs = f"{FILES}/loops/"
+    return [Material(name=entry.path, sha256=entry.sha256) for entry in files if entry.path.startswith(inputs)]
+
+
+def _sources(work: StageWork) -> list[Material]:
+    """Seal, configuration, code, the day before, and the heads of the audit log's chains as they are now."""
+    ctx, seal = work.ctx, work.seal
+    found = [Material(name="seal", sha256=seal.digest()), Material(name="configuration", sha256=ctx.config_digest)]
+    if len(ctx.code_version) == _SHA256_DIGITS:
+        found.append(Material(name="lumen-workers", sha256=ctx.code_version))
+    if seal.prev_digest is not None:
+        found.append(Material(name="previous-day", sha256=seal.prev_digest))
+    heads = sorted(ctx.store.audit.chains().items())
+    found += [Material(name=f"{AUDIT}{chain}", sha256=head, annotations={"seq": seq}) for chain, (seq, head) in heads]
+    return found
 
 
 def _git(*words: str) -> str | None:

@@ -20,6 +20,7 @@ from lumen_workers.domain.ports import Store
 from lumen_workers.domain.recipients import Recipient, Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.domain.regions import default_stand_ins
+from lumen_workers.engine.attesting import make_attestor, trust_home
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.schedule import Entry, parse
@@ -27,7 +28,9 @@ from lumen_workers.findings.thresholds import Thresholds
 from lumen_workers.loop.rules import Rules
 from lumen_workers.pipelines.failures import POLICIES
 from lumen_workers.pipelines.verdicts import judge
+from lumen_workers.trust.evidence.attest import Attestor
 from lumen_workers.trust.keys import RegionKey
+from lumen_workers.trust.pki.upkeep import ensure_root
 
 A, B = "ap-northeast-2", "us-west-2"
 ZONE = ZoneInfo("Asia/Seoul")
@@ -111,6 +114,8 @@ class World:
             remote=self.remote,
             dispatcher=self.outbox,
             signer=lambda: self.keys[region],
+            attestor=lambda: self.attestor(region, holder or f"{region}/host/1"),
+            roots=self.roots,
             pins=lambda: {name: key.fingerprint for name, key in self.keys.items()},
             region=region,
             regions=self.regions,
@@ -137,6 +142,24 @@ class World:
             lane=_none,
         )
         return replace(context, **changes)
+
+    def attestor(self, region: str, holder: str) -> Attestor:
+        """The regions share one home's trust and log."""
+        return make_attestor(
+            home=self.folder / "trusted",
+            region=region,
+            signer=self.keys[region],
+            store=self.store,
+            clock=self.clock,
+            holder=holder,
+            lease_ttl=timedelta(seconds=10),
+        )
+
+    def roots(self) -> tuple[str, ...]:
+        """The fingerprint of their root."""
+        home = trust_home(self.folder / "trusted")
+        ensure_root(home, self.store.now())
+        return (home.root_fingerprint,)
 
     def alarms(self) -> set[str]:
         """Kinds of the alarms that stand."""

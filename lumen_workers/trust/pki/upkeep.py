@@ -50,12 +50,27 @@ def open_trust(
     return home, standing
 
 
+def ensure_root(home: TrustHome, now: datetime) -> None:
+    """A root, if the home has none yet: one for development."""
+    if not home.exists:
+        with home.alone():
+            if not home.exists:
+                _make_root(home, now)
+
+
+def _make_root(home: TrustHome, now: datetime) -> None:
+    folder = home.development_root
+    if not (folder / TRUST_FILE).exists():
+        shutil.rmtree(folder, ignore_errors=True)  # what a crash has left half made has issued nothing
+        Authority.create(folder, None, now, development=True)
+    home.install(Authority.open(folder, None).trust_file(), (folder / LEDGER).read_bytes(), first=True)
+
+
 def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None, now: datetime) -> None:
     """What a development root makes by itself."""
     folder = home.development_root
-    if not home.exists and not (folder / TRUST_FILE).exists():
-        shutil.rmtree(folder, ignore_errors=True)  # what a crash has left half made has issued nothing
-        Authority.create(folder, None, now, development=True)
+    if not home.exists:
+        _make_root(home, now)
     if not folder.exists():
         return  # another home's development root was installed here
     root = Authority.open(folder, None)
@@ -67,7 +82,7 @@ def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None,
         text = f"log {log_vkey}\n{trust.policy_text}"
     if text is not None or listed.next_update - now < RENEW:
         file = root.publish(now, policy=text)
-    if not home.exists or home.trust_file() != file:
+    if home.trust_file() != file:
         home.install(file, (folder / LEDGER).read_bytes(), first=True)
     found = home.certificate(region)
     if found is None or not _serves(found, signer, now) or found.serial_number in listed.revoked:

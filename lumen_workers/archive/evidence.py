@@ -1,0 +1,105 @@
+"""A day's folder as its evidence sees it: what the attested manifest lists is there, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+
+from lumen_workers.archive import layout
+from lumen_workers.archive.faults import printable
+from lumen_workers.archive.layout import FILES, MANIFEST, SUMS
+from lumen_workers.archive.manifest import MAX_MANIFEST_BYTES, Manifest, files_root, parse_manifest
+from lumen_workers.archive.walk import Kind, Tree
+from lumen_workers.trust.evidence.form import MAX_BYTES
+from lumen_workers.trust.evidence.plain import read_plain
+from lumen_workers.trust.evidence.policy import DEFAULT, VerifyPolicy
+from lumen_workers.trust.evidence.question import Fails, LogView, Question
+from lumen_workers.trust.evidence.report import EvidenceReport
+from lumen_workers.trust.evidence.verify import verify_evidence
+from lumen_workers.trust.pki.trust_file import TrustFile
+from lumen_workers.trust.statement import Said
+
+
+def evidence_in(folder: Path) -> list[str]:
+    """Names of the evidence files in a day's folder, sorted."""
+    return sorted(item.name for item in folder.iterdir() if layout.attestor_of(item.name))
+
+
+def read_evidence(path: Path) -> bytes | None:
+    """An evidence file's bytes, a little more than it may have at most; None where there is no plain file."""
+    try:
+        return read_plain(path.parent, path.name, MAX_BYTES)
+    except OSError:
+        return None
+
+
+def verify_day(
+    folder: Path,
+    region: str,
+    *,
+    roots: tuple[str, ...],
+    now: datetime,
+    day: date | None = None,
+    policy: VerifyPolicy = DEFAULT,
+    trust_file: TrustFile | None = None,
+    crl: bytes | None = None,
+    log: LogView | None = None,
+) -> EvidenceReport:
+    """Verify the evidence that ``region`` has left in a day's folder, with the folder itself."""
+    question = Question(
+        roots=roots,
+        now=now,
+        folder=folder,
+        day=day,
+        policy=policy,
+        trust_file=trust_file,
+        crl=crl,
+        log=log,
+        snapshot=check_folder,
+    )
+    return verify_evidence(read_evidence(folder / layout.evidence_path(region)), question)
+
+
+def check_folder(folder: Path, said: Said) -> str:
+    """A ``SnapshotCheck``: the folder of a manifest that the evidence has named. Returns the Merkle root."""
+    try:
+        manifest = parse_manifest(read_plain(folder, MANIFEST, MAX_MANIFEST_BYTES))
+    except (OSError, ValueError) as error:
+        raise Fails("manifest_malformed", str(error).splitlines()[0][:200]) from None
+    named = (manifest.day.isoformat(), manifest.revision)
+    if (said.external.get("day"), said.external.get("revision")) != named:
+        raise Fails("day_mismatch", f"the manifest is of {named[0]}, revision {named[1]}")
+    root = files_root(manifest.files)
+    if root != manifest.merkle_root:
+        raise Fails("merkle_root_mismatch", f"the files' root is {root}")
+    _check_files(Tree(folder), manifest)
+    return root
+
+
+def _check_files(tree: Tree, manifest: Manifest) -> None:
+    listed: Mapping[str, str] = manifest.hash.values if manifest.plain_copy else {}
+    for path, sha256 in listed.items():
+        kind = tree.kinds.get(path)
+        if kind is None and path not in tree.folders:
+            raise Fails("file_missing", printable(path))
+        if kind is not Kind.FILE:
+            raise Fails("file_not_plain", printable(path))
+        try:
+            with tree.open(path) as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            raise Fails("file_not_plain", printable(path)) from None
+        if digest != sha256:
+            raise Fails("file_digest_mismatch", printable(path))
+    allowed = {MANIFEST, SUMS, *(layout.BUNDLES.values() if manifest.tar else ())}
+    for path, kind in sorted(tree.kinds.items()):
+        side = layout.is_run_file(path) or layout.signer_of(path) or layout.attestor_of(path)
+        if path in listed or (kind is Kind.FILE and (path in allowed or side)):
+            continue
+        if path in (layout.SIGNATURES, layout.RUNS, FILES) and kind is Kind.EMPTY_FOLDER:
+            continue
+        raise Fails("file_extra", printable(path))
+    if not tree.complete:
+        raise Fails("file_extra", "more entries than any snapshot has")

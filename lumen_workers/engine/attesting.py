@@ -1,0 +1,80 @@
+"""Who attests for a region on a home: its key, its certificate, and the home's log."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from lumen_workers.domain.clock import Clock
+from lumen_workers.domain.errors import NotFound
+from lumen_workers.domain.ports import Signer, Store
+from lumen_workers.trust.evidence.attest import Attestor
+from lumen_workers.trust.keys import create_key, fingerprint_of, load_ed25519
+from lumen_workers.trust.notes import NoteSigner
+from lumen_workers.trust.pki.home import Standing, TrustHome
+from lumen_workers.trust.pki.upkeep import open_trust
+from lumen_workers.trust.tlog.folder import LogFolder
+from lumen_workers.trust.tlog.sequencer import Sequencer, Witnesses
+
+LOG_KEY: Final = "log.pem"
+
+
+def trust_home(home: Path) -> TrustHome:
+    """The trust of a home; nothing is made."""
+    return TrustHome(home / "keys", home / "trust")
+
+
+def log_folder(home: Path) -> LogFolder:
+    """The log of a home; nothing is made."""
+    return LogFolder(home / "log")
+
+
+def log_signer(home: Path, *, origin: str | None = None, passphrase: str | None = None) -> NoteSigner:
+    """The key of a home's log, made at first use; unless there is an ``origin``, it is named by its own fingerprint."""
+    path = home / "keys" / LOG_KEY
+    try:
+        private = load_ed25519(path, passphrase)
+    except NotFound:
+        create_key(path, passphrase)
+        private = load_ed25519(path, passphrase)
+    return NoteSigner(origin or f"lumen.local/log/{fingerprint_of(private.public_key())[:16]}", private)
+
+
+def make_attestor(
+    *,
+    home: Path,
+    region: str,
+    signer: Signer,
+    store: Store,
+    clock: Clock,
+    holder: str,
+    lease_ttl: timedelta,
+    origin: str | None = None,
+    passphrase: str | None = None,
+    witnesses: Witnesses | None = None,
+) -> Attestor:
+    """The attestor of ``region`` in ``home``."""
+    log = log_signer(home, origin=origin, passphrase=passphrase)
+
+    def trust() -> tuple[TrustHome, Standing]:
+        return open_trust(
+            home / "keys", home / "trust", region=region, signer=signer, log_vkey=log.key.vkey, now=store.now()
+        )
+
+    return Attestor(
+        region=region,
+        signer=signer,
+        trust=trust,
+        sequencer=Sequencer(
+            folder=log_folder(home),
+            signer=log,
+            logs=store.logs,
+            leases=store.leases,
+            holder=holder,
+            ttl=lease_ttl,
+            now=store.now,
+            clock=clock,
+            witnesses=witnesses,
+        ),
+    )

@@ -116,7 +116,9 @@ def attest(work: StageWork) -> Outputs:
             folder = ctx.remote.fetch(name, Path(scratch) / "archived")
         statement = statement_of(work, folder, attestor.identity)
     try:
-        made = attestor.attest(statement, key=f"{name}/{ctx.region}", trace_id=work.run.trace_id)
+        # The same of the same day is logged once, whichever attempt it is.
+        key = f"{name}/{ctx.region}/{statement.subjects_digest()[:16]}"
+        made = attestor.attest(statement, key=key, trace_id=work.run.trace_id)
     except CheckFailed as error:
         log = attestor.sequencer.origin
         ctx.store.notices.raise_alarm(

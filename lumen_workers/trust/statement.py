@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lumen_workers.domain.records import Record
-from lumen_workers.trust import canonical
+from lumen_workers.trust import canonical, merkle
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -55,6 +55,10 @@ class Statement(Record):
     invocation: str
     started: str
     finished: str
+
+    def subjects_digest(self) -> str:
+        """SHA-256 (hex) over names and digests of what it is about."""
+        return merkle.sha256(canonical.dumps([subject.as_json() for subject in self.subjects])).hex()
 
     def dump(self) -> bytes:
         """The payload: canonical JSON. Raises ValueError for no subject, too many, or a name that may not be one."""

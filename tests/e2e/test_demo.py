@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALL_S = 900.0
 DEMO_S = 240.0  # three minutes are promised on an idle machine
 SIGNALS = {"phase_diff", "entropy_rate", "creative_band", "risk_band"}
-STAGES = ["build", "pdf", "freeze", "sign", "verify"]
+STAGES = ["build", "pdf", "freeze", "sign", "attest", "verify"]
 DIGEST = re.compile(r"[0-9a-f]{64}")
 # The demo changes its rule after 35 s and waits for the 30 s behind it.
 LEAST_SECONDS = 60

@@ -120,7 +120,15 @@ def test_a_running_system(home: Home) -> None:
     code, out, err = home.call("enqueue", "daily", "--region", REGION, "--day", "today", "--wait", "--json")
     assert code == 0
     assert json.loads(out)["status"] == "done"
-    assert [line.split()[1] for line in err.splitlines()] == ["queued,", "build", "pdf", "freeze", "sign", "verify"]
+    assert [line.split()[1] for line in err.splitlines()] == [
+        "queued,",
+        "build",
+        "pdf",
+        "freeze",
+        "sign",
+        "attest",
+        "verify",
+    ]
 
     eventually(lambda: answers(status["urls"]["metrics"]), STARTED_S)
     metrics = get(status["urls"]["metrics"]).text

@@ -114,7 +114,7 @@ class Home:
         return {
             path: hashlib.sha256(file.read_bytes()).hexdigest()
             for path, file in sorted(paths.items())
-            if not path.startswith(("signatures/", "runs/"))
+            if not path.startswith(("signatures/", "runs/")) and not path.endswith(".lumen.json")
         }
 
 

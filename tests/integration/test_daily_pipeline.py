@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,12 +13,24 @@ import pytest
 from support.contexts import A, B, World
 from support.day import DAY, full_day
 
+from lumen_workers.adapters.remotes import LocalRemote
+from lumen_workers.archive.evidence import verify_day
 from lumen_workers.archive.verify import verify_snapshot
-from lumen_workers.domain.errors import BuildError, CheckFailed, EnvironmentFault, NotFound, UsageError
+from lumen_workers.domain.errors import (
+    BuildError,
+    CheckFailed,
+    EnvironmentFault,
+    NotFound,
+    StoreUnavailable,
+    UsageError,
+)
 from lumen_workers.domain.runs import OwedState, Run, RunStatus
 from lumen_workers.engine.flow import CROSS_VERIFY
 from lumen_workers.pipelines.crosscheck import cross_verify
 from lumen_workers.pipelines.tasks import TASKS
+from lumen_workers.trust.evidence.form import parse_evidence
+from lumen_workers.trust.evidence.policy import Verdict
+from lumen_workers.trust.evidence.report import EvidenceReport
 
 KEY = f"daily/{DAY}/r1"
 
@@ -62,7 +75,7 @@ def test_two_regions_build_the_same_day_and_the_second_verifies_it_from_the_arch
     assert said == f"{KEY}: done"
     assert (first.status, second.status) == (RunStatus.DONE, RunStatus.SUPERSEDED)
     assert first.digest == second.digest
-    assert [stage.name for stage in first.stages] == ["build", "pdf", "freeze", "sign", "verify"]
+    assert [stage.name for stage in first.stages] == ["build", "pdf", "freeze", "sign", "attest", "verify"]
     owed = world.store.owed.rows(CROSS_VERIFY)[0]
     assert (owed.state, owed.done_by, owed.detail) == (OwedState.DONE, B, f"root {first.digest}")
     pins = {region: key.fingerprint for region, key in world.keys.items()}
@@ -70,6 +83,81 @@ def test_two_regions_build_the_same_day_and_the_second_verifies_it_from_the_arch
     assert world.alarms() == set()
     for suffix in ("md", "pdf"):
         assert (snapshot(world) / f"files/controls/reports/report_{DAY}.{suffix}").stat().st_size > 1000
+
+
+def evidence(world: World, region: str) -> EvidenceReport:
+    return verify_day(snapshot(world), region, roots=world.roots(), now=world.store.now(), day=DAY)
+
+
+def test_each_region_leaves_evidence_that_stands_in_the_log_once(world: World) -> None:
+    first = run(world)
+    step(world)
+    second = run(world, B)
+    for region, done in ((A, first), (B, second)):
+        report = evidence(world, region)
+        assert (report.ok, report.verdict, report.merkle_root) == (True, Verdict.NO_TIME, done.digest), report.checks
+        assert (report.signer, report.day, report.development) == (f"urn:lumen:region:{region}", str(DAY), True)
+        said = parse_evidence((snapshot(world) / f"{region}.lumen.json").read_bytes()).envelope["payload"]
+        statement = json.loads(base64.b64decode(said))
+        assert sorted(subject["name"] for subject in statement["subject"]) == [
+            "bundle.tar.gz",
+            f"files/controls/reports/report_{DAY}.pdf",
+            "snapshot.manifest.json",
+        ]
+        definition = statement["predicate"]["buildDefinition"]
+        assert definition["internalParameters"]["trace_id"] == done.trace_id
+        names = {item["name"] for item in definition["resolvedDependencies"]}
+        assert {"seal", "configuration", "lumen-workers", f"audit:{region}"} <= names
+        assert "files/loops/main/logs/metrics.csv" in names
+        assert statement["predicate"]["runDetails"]["metadata"]["invocationId"] == done.run_id
+    assert [row.position for row in world.store.logs.rows()] == [1, 0]
+
+
+def test_an_attempt_that_dies_behind_the_log_logs_nothing_twice(world: World) -> None:
+    class Gone(LocalRemote):
+        def attach(self, name: str, relative: str, data: bytes) -> bool:
+            raise StoreUnavailable("cut off")
+
+    run(world, upto="attest")
+    [message] = world.outbox.sent
+    with pytest.raises(StoreUnavailable):
+        step(world, remote=Gone(world.folder / "archive"))
+    [row] = world.store.logs.rows()
+    world.outbox.sent.append(message)
+    while world.outbox.sent:
+        step(world)
+    assert world.store.logs.rows() == [row]
+    assert evidence(world, A).ok
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed"])
+def test_evidence_that_does_not_hold_fails_the_run(world: World, harm: str) -> None:
+    run(world, upto="verify")
+    path = snapshot(world) / f"{A}.lumen.json"
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes().replace(b'"payload": "', b'"payload": "ey', 1))
+    with pytest.raises(CheckFailed, match=rf"{A}\.lumen\.json: {'evidence_missing' if harm == 'gone' else '[a-z_]+'}"):
+        step(world)
+    assert world.store.runs.results("daily") == []
+
+
+def test_evidence_that_was_changed_later_fails_the_cross_verification(world: World) -> None:
+    run(world)
+    (snapshot(world) / f"{A}.lumen.json").write_bytes(b"{}")
+    assert step(world) == f"{KEY}: failed"
+    assert world.alarms() == {"cross_verify_failed"}
+
+
+def test_a_log_that_refuses_fails_the_run_and_pages(world: World) -> None:
+    run(world)
+    step(world)
+    shutil.rmtree(world.folder / "trusted" / "log")
+    run(world, B, upto="attest")
+    with pytest.raises(CheckFailed, match="lost what was signed"):
+        step(world)
+    assert {"log_refuses", "run_failed"} <= world.alarms()
 
 
 def test_a_file_that_is_tampered_with_between_freeze_and_verify_fails_the_run(world: World) -> None:

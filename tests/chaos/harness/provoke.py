@@ -20,7 +20,7 @@ from support.processes import eventually, gone
 from lumen_workers.domain.clock import from_us, to_us
 from lumen_workers.engine.flow import stage_task
 
-STAGES: Final = ("build", "pdf", "freeze", "sign", "verify")
+STAGES: Final = ("build", "pdf", "freeze", "sign", "attest", "verify")
 ENDS: Final = (*(f"{stage}-end" for stage in STAGES), "election")
 """Places at which work is done and not yet on record."""
 

@@ -18,7 +18,7 @@ from lumen_workers.local.ports import free_port
 
 pytestmark = pytest.mark.redis
 
-STAGES = ["build", "pdf", "freeze", "sign", "verify"]
+STAGES = ["build", "pdf", "freeze", "sign", "attest", "verify"]
 
 
 def new_letters(system: System, known: set[str], count: int) -> list[Letter]:

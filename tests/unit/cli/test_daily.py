@@ -15,7 +15,7 @@ from lumen_workers.domain.runs import RunStatus
 from .conftest import Command
 
 DAY = "2026-01-31"
-STAGES = ["build", "pdf", "freeze", "sign", "verify"]
+STAGES = ["build", "pdf", "freeze", "sign", "attest", "verify"]
 
 
 def test_each_stage_is_told_as_it_ends(lumen: Command) -> None:

@@ -18,7 +18,7 @@ from lumen_workers.domain.signals import SIGNALS
 
 from .conftest import Command
 
-STAGES = ["build", "pdf", "freeze", "sign", "verify"]
+STAGES = ["build", "pdf", "freeze", "sign", "attest", "verify"]
 
 READING: list[Sequence[str]] = [
     ["status"],

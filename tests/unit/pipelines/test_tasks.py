@@ -41,7 +41,7 @@ def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
             "lumen.daily",
             "lumen.cross_verify",
         ),
-        *(f"lumen.daily.{stage}" for stage in ("build", "pdf", "freeze", "sign", "verify")),
+        *(f"lumen.daily.{stage}" for stage in ("build", "pdf", "freeze", "sign", "attest", "verify")),
     }
     assert {name for name, task in TASKS.items() if task.lane == "sampler"} == {"lumen.sample"}
     assert SCHEDULABLE == (

@@ -16,6 +16,7 @@ from lumen_workers.cli import (
     alarms,
     alert,
     archive,
+    attest,
     broker,
     control,
     daily,
@@ -28,6 +29,7 @@ from lumen_workers.cli import (
     gateway,
     impact,
     letters,
+    log,
     loop,
     outbox,
     pki,
@@ -39,6 +41,7 @@ from lumen_workers.cli import (
     status,
     system,
     tune,
+    verify,
     web,
 )
 from lumen_workers.domain.errors import LumenError
@@ -72,6 +75,9 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(letters.app, name="letters")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(pki.app, name="pki")
+attest.register(app)
+verify.register(app)
+app.add_typer(log.app, name="log")
 control.register(app)
 alarms.register(alert.app)
 app.add_typer(broker.app, name="broker")

@@ -7,10 +7,10 @@ import platform
 import socket
 import subprocess
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from lumen_workers import __version__
 from lumen_workers.archive.layout import FILES, MANIFEST, FileEntry, report_path
 from lumen_workers.archive.manifest import parse_manifest
 from lumen_workers.domain.clock import iso
@@ -70,7 +70,7 @@ def statement_of(work: StageWork, folder: Path, identity: str) -> Statement:
         },
         materials=[*_inputs(manifest.files), *_sources(work)],
         builder=identity,
-        version=__version__,
+        version=version("lumen-workers"),
         invocation=run.run_id,
         started=iso(run.started or run.queued_at),
         finished=iso(ctx.store.now()),

@@ -1,0 +1,65 @@
+"""A transparency log that is asked over HTTP (C2SP tlog-tiles)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+
+from lumen_workers.domain.errors import UsageError
+from lumen_workers.trust.notes import MAX_BYTES
+from lumen_workers.trust.tlog.tiles import CHECKPOINT, WIDTH, Tile, unpack
+from lumen_workers.trust.tlog.tree import LogFault, TileTree
+
+_TIMEOUT_S: Final = 10.0
+_MOST: Final = WIDTH * (2**16 + 2)
+
+
+class HttpLog:
+    """The log at ``url``; a ``LogView``. Nothing is kept between calls."""
+
+    def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{url!r} is no log's address; it begins with https:// or http://")
+        self._url = url.rstrip("/")
+
+    def checkpoint(self) -> bytes | None:
+        """What it has published. Raises OSError."""
+        return self._get(CHECKPOINT, MAX_BYTES)
+
+    def tree(self, size: int) -> TileTree:
+        """Its tree. Raises LogFault, OSError when it is read."""
+        return TileTree(self._read, size)
+
+    def entry(self, index: int, size: int) -> bytes:
+        """One entry. Raises LogFault, OSError."""
+        number = index // WIDTH
+        try:
+            entries = unpack(self._read(Tile(None, number, min(WIDTH, size - number * WIDTH))))
+            return entries[index % WIDTH]
+        except (ValueError, IndexError):
+            raise LogFault("log_truncated", f"entry {index} is not in its bundle") from None
+
+    def _read(self, tile: Tile) -> bytes:
+        for found in dict.fromkeys((tile, Tile(tile.level, tile.index))):
+            data = self._get(found.path, _MOST)
+            if data is not None:
+                return data
+        raise LogFault("log_truncated", f"{tile.path} is not there")
+
+    def _get(self, path: str, most: int) -> bytes | None:
+        """None: there is no such thing. Raises OSError."""
+        try:
+            with httpx.stream("GET", f"{self._url}/{path}", timeout=_TIMEOUT_S, trust_env=False) as answer:
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    return None
+                if answer.status_code != httpx.codes.OK:
+                    raise OSError(None, f"{self._url}/{path}: status {answer.status_code}")
+                data = b""
+                for chunk in answer.iter_bytes():
+                    data += chunk
+                    if len(data) > most:
+                        raise OSError(None, f"{self._url}/{path}: it is too large")
+                return data
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise OSError(None, f"{self._url}/{path}: {type(error).__name__}: {error}") from None

@@ -1,0 +1,84 @@
+"""`lumen log`: the home's transparency log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lumen_workers.cli.output import Json, echo_json
+
+if TYPE_CHECKING:
+    from lumen_workers.trust.notes import NoteSigner
+
+app = typer.Typer(help="The transparency log: append-only, signed, for anybody to check.", no_args_is_help=True)
+
+
+@app.command()
+def key(as_json: Json = False) -> None:
+    """The log's verifier key, in signed-note form: name, key id, key. It is made if there is none yet."""
+    vkey = _signer().key.vkey
+    if as_json:
+        echo_json({"vkey": vkey, "origin": _signer().key.name})
+    else:
+        typer.echo(vkey)
+
+
+@app.command()
+def show(as_json: Json = False) -> None:
+    """How many entries it has, and the root over them."""
+    from lumen_workers import config
+    from lumen_workers.domain.errors import NotFound
+    from lumen_workers.engine.attesting import log_folder
+    from lumen_workers.trust.checkpoints import parse_checkpoint
+    from lumen_workers.trust.notes import parse_note
+
+    folder = log_folder(config.load().home)
+    data = folder.checkpoint()
+    if data is None:
+        raise NotFound(f"{folder.path} has no checkpoint yet; `lumen attest FILE` makes the first entry")
+    note = parse_note(data)
+    found = parse_checkpoint(note.text)
+    if as_json:
+        names = [line.name for line in note.signatures]
+        echo_json({"origin": found.origin, "size": found.size, "root": found.root.hex(), "signed_by": names})
+    else:
+        typer.echo(data.decode().rstrip("\n"))
+
+
+@app.command()
+def proof(
+    index: Annotated[int, typer.Argument(min=0, help="The entry, from 0.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of the terminal.")] = None,
+) -> None:
+    """The proof that an entry is in the log, as a C2SP tlog-proof."""
+    from lumen_workers import config
+    from lumen_workers.domain.errors import NotFound
+    from lumen_workers.engine.attesting import log_folder
+    from lumen_workers.trust.checkpoints import parse_checkpoint
+    from lumen_workers.trust.notes import parse_note
+    from lumen_workers.trust.tlog.proof import TlogProof
+
+    folder = log_folder(config.load().home)
+    data = folder.checkpoint()
+    size = 0 if data is None else parse_checkpoint(parse_note(data).text).size
+    if data is None or index >= size:
+        raise NotFound(f"there is no entry {index}; the log has {size}")
+    text = TlogProof(index, tuple(folder.tree(size).inclusion(index)), data).dump()
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _signer() -> NoteSigner:
+    from lumen_workers import bootstrap, config
+    from lumen_workers.engine.attesting import log_signer
+
+    settings = config.load()
+    bootstrap.open_home(settings)
+    secret = settings.env.key_pass
+    return log_signer(
+        settings.home, origin=settings.lumen.log.origin, passphrase=secret.get_secret_value() if secret else None
+    )

@@ -38,6 +38,7 @@ from lumen_workers.pipelines.verdicts import judge
 if TYPE_CHECKING:
     from lumen_workers.trust.evidence.attest import Attestor
     from lumen_workers.trust.notes import NoteSigner
+    from lumen_workers.trust.tlog.policy import Policy as LogPolicy
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -216,6 +217,7 @@ def log_signer_of(settings: Settings) -> NoteSigner:
 
 def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> Attestor:
     """Who attests for this process's region. Keys and a development root are made at first use."""
+    from lumen_workers.adapters.witnesses import AskWitnesses
     from lumen_workers.engine.attesting import make_attestor
 
     return make_attestor(
@@ -227,7 +229,17 @@ def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> 
         holder=holder,
         lease_ttl=timedelta(seconds=settings.env.lease_s),
         log=log_signer_of(settings),
+        witnesses=AskWitnesses(functools.partial(_witness_policy, settings), settings.lumen.log.witness_s),
     )
+
+
+def _witness_policy(settings: Settings) -> LogPolicy:
+    """Who witnesses the home's log: the root's trust document says so."""
+    from lumen_workers.engine.attesting import trust_home
+    from lumen_workers.trust.pki.documents import read_trust
+
+    home = trust_home(settings.home)
+    return read_trust(home.trust_file().trust, home.root).policy
 
 
 def roots_of(settings: Settings, now: datetime | None = None) -> tuple[str, ...]:

@@ -64,6 +64,14 @@ class Place:
                 return match[1]
         raise AssertionError("it has ended")
 
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """End what was started first."""
+        process = self.running.pop(0)
+        process.send_signal(number)
+        process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+
     def attest(self, name: str) -> dict[str, Any]:
         (self.folder / name).write_text(f"{name}\n")
         made: dict[str, Any] = json.loads(self.call("attest", name, "--force", "--json"))[0]
@@ -89,12 +97,8 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     made = Place(tmp_path, [])
     yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.terminate()
-            assert process.wait(20) == 0
-        if process.stdout is not None:
-            process.stdout.close()
+    while made.running:
+        made.end()
 
 
 def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -245,8 +249,7 @@ def test_a_witness_remembers_over_its_end_and_never_cosigns_a_fork(place: Place)
     place.attest("four.txt")
     checkpoint = (place.home / "log" / "checkpoint").read_bytes()
     assert checkpoint.count("— ".encode()) == 2
-    place.running[0].send_signal(signal.SIGKILL)
-    place.running.pop(0).wait()
+    place.end(signal.SIGKILL)
     url = place.witness(port=int(url.rpartition(":")[2]))
 
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
@@ -283,19 +286,14 @@ def test_a_witness_remembers_over_its_end_and_never_cosigns_a_fork(place: Place)
     for program, words in ((LUMEN, ("verify",)), (ONE_FILE, ())):
         asked = place.run(*words, "four.txt", "--root", root, "--tlog", served, "--json", program=program)
         assert (asked.returncode, json.loads(asked.stdout)["reason"]) == (1, "log_forked"), asked.stdout
-    for process in forked.running:
-        process.terminate()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    forked.end()
 
 
 def test_a_witness_that_is_away_costs_a_moment_not_the_evidence(place: Place) -> None:
     place.attest("zero.txt")
     url = place.witness()
     place.trust_witness(url)
-    place.running[0].terminate()
-    place.running.pop(0).wait()
+    place.end()
     place.attest("one.txt")
     told = json.loads(place.run("verify", "one.txt", "--json").stdout)
     assert (told["ok"], told["verdict"]) == (True, "NO_TIME")

@@ -11,6 +11,7 @@ from lumen_workers.trust.dsse import EnvelopeFault, parse_envelope
 from lumen_workers.trust.evidence.form import FormFault, parse_evidence
 from lumen_workers.trust.evidence.question import Question
 from lumen_workers.trust.evidence.verify import verify_evidence
+from lumen_workers.trust.pki.trust_file import TrustFile
 from lumen_workers.trust.statement import StatementFault, parse_statement
 
 AUDIT: Final = "audit:"
@@ -19,6 +20,9 @@ AUDIT: Final = "audit:"
 SIGNED: Final = ("root", "chain", "signature", "statement")
 """The checks of an evidence file that must hold for its heads to count. When it was signed plays no part: a
 certificate that has run out since makes a head no less binding."""
+
+FOREIGN: Final = ("root_not_pinned", "root_mismatch")
+"""Why evidence of somebody else's is refused."""
 
 HeadReader = Callable[[bytes, str], Sequence[AttestedHead]]
 """Reads the heads in an evidence file; the second argument is its name. Raises EvidenceRefused."""
@@ -51,11 +55,16 @@ def said_heads(data: bytes, source: str) -> list[AttestedHead]:
     return heads
 
 
-def signed_heads(roots: Sequence[str], now: datetime) -> HeadReader:
-    """A ``HeadReader`` that counts evidence whose signer's certificate leads to one of ``roots`` (fingerprints)."""
+def signed_heads(roots: Sequence[str], now: datetime, trust_file: TrustFile | None = None) -> HeadReader:
+    """A ``HeadReader`` that counts evidence whose signer's certificate leads to one of ``roots`` (fingerprints).
+
+    ``trust_file``: what is known of rotations since.
+    """
+
+    question = Question(roots=roots, now=now, trust_file=trust_file)
 
     def read(data: bytes, source: str) -> list[AttestedHead]:
-        checks = {check.name: check for check in verify_evidence(data, Question(roots=roots, now=now)).checks}
+        checks = {check.name: check for check in verify_evidence(data, question).checks}
         failed = next((check for check in checks.values() if check.status == "failed"), None)
         if any(checks[name].status != "ran" for name in SIGNED):
             raise EvidenceRefused(failed.reason if failed else "evidence_malformed")
@@ -80,7 +89,7 @@ def read_heads(
                 raise EvidenceRefused("evidence_missing")
             heads += read(data, source)
         except EvidenceRefused as fault:
-            if fault.reason == "root_not_pinned":
+            if fault.reason in FOREIGN:
                 foreign += 1
             else:
                 refused.append(

@@ -72,11 +72,15 @@ class ChainReport(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport(Record):
-    """All chains by name. ``heads``: how many attested heads were looked for; ``refused``: evidence without use."""
+    """All chains by name. ``heads``: how many attested heads were looked for; ``refused``: evidence that does not hold.
+
+    ``foreign``: how many evidence files are of roots that are not pinned here; they do not count.
+    """
 
     chains: tuple[ChainReport, ...]
     heads: int
     refused: tuple[AuditFault, ...] = ()
+    foreign: int = 0
 
     @property
     def faults(self) -> tuple[AuditFault, ...]:
@@ -104,6 +108,7 @@ class AuditReport(Record):
             "ok": self.ok,
             "rows": self.rows,
             "attested_heads": self.heads,
+            "foreign_evidence": self.foreign,
             "chains": [
                 {
                     "chain": chain.chain,

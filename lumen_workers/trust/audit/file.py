@@ -11,7 +11,7 @@ from lumen_workers.trust.audit.chain import ChainCheck
 from lumen_workers.trust.audit.faults import AttestedHead, AuditReport, with_unknown
 from lumen_workers.trust.audit.rows import parse_line
 
-MAX_LINE: Final = 1024**2
+MAX_LINE: Final = 16 * 1024**2
 MAX_CHAINS: Final = 1000
 
 Progress = Callable[[int], None]

@@ -125,7 +125,7 @@ def main() -> None:
         found = {
             "machine": machine(),
             "sqlite": measure(f"sqlite:///{folder}/lumen.db", options.rows, folder),
-            "postgres": None if url is None else measure(url, options.rows, folder),
+            "postgresql": None if url is None else measure(url, options.rows, folder),
         }
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 

@@ -21,6 +21,9 @@ from lumen_workers.trust import canonical, merkle
 from lumen_workers.trust.checkpoints import Checkpoint
 from lumen_workers.trust.dsse import sign_envelope
 from lumen_workers.trust.evidence.form import MEDIA_TYPE
+from lumen_workers.trust.evidence.question import Question
+from lumen_workers.trust.evidence.report import CHECKS, EvidenceReport
+from lumen_workers.trust.evidence.verify import verify_evidence
 from lumen_workers.trust.keys import RegionKey
 from lumen_workers.trust.notes import Cosigner, NoteSigner, write_note
 from lumen_workers.trust.pki import certificates
@@ -84,6 +87,11 @@ class Root:
     def rotation(self, new: Root, at: datetime) -> dict[str, Any]:
         """The document by which ``new`` follows."""
         return make_rotation(self.certificate, self.signer, new.certificate, new.signer, now=at, reason="test")
+
+
+ROOT = Root()
+OTHER = Root(2)
+"""Somebody else's."""
 
 
 def odd_certificate(
@@ -163,7 +171,7 @@ class Forge:
     ``seen``: when each witness says that it saw the checkpoint. ``before`` and ``after``: the log's other entries.
     """
 
-    root: Root = field(default_factory=Root)
+    root: Root = field(default_factory=lambda: ROOT)
     signers: list[Signer] = field(default_factory=lambda: [RegionKey(ed25519(10))])
     certificates: list[bytes] | None = None
     payload: bytes = field(default_factory=lambda: statement().dump())
@@ -245,3 +253,27 @@ class Forge:
     def dump(self) -> bytes:
         """The file's bytes."""
         return json.dumps(self.value()).encode()
+
+
+def ask(forge: Forge | bytes | None, **changes: Any) -> EvidenceReport:
+    """Verify it as one who has pinned ``ROOT``."""
+    data = forge.dump() if isinstance(forge, Forge) else forge
+    fields: dict[str, Any] = {"roots": (ROOT.fingerprint,), "now": NOW, **changes}
+    return verify_evidence(data, Question(**fields))
+
+
+def failed(report: EvidenceReport) -> tuple[str, str]:
+    """The first check that failed, and why, of a report that is whole and does not contradict itself."""
+    assert tuple(check.name for check in report.checks) == CHECKS
+    first = next((check for check in report.checks if check.status == "failed"), None)
+    assert report.reason == (first.reason if first else "")
+    assert report.ok == (first is None)
+    assert all(check.reason for check in report.checks if check.status != "ran")
+    assert all(check.detail.isprintable() for check in report.checks)
+    json.dumps(report.as_json(), ensure_ascii=False).encode()
+    return ("", "") if first is None else (first.name, first.reason)
+
+
+def edited(**changes: Any) -> bytes:
+    """A good file with other fields."""
+    return json.dumps({**Forge().value(), **changes}).encode()

@@ -37,6 +37,7 @@ from lumen_workers.pipelines.verdicts import judge
 
 if TYPE_CHECKING:
     from lumen_workers.trust.evidence.attest import Attestor
+    from lumen_workers.trust.notes import NoteSigner
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -195,11 +196,28 @@ def signer_of(settings: Settings) -> Signer:
     return open_signer(keys, region, secret.get_secret_value() if secret else None)
 
 
+def rotate_key(settings: Settings) -> Signer:
+    """A new key for this process's region, pinned before the one that it replaces."""
+    from lumen_workers.trust.pins import rotate_signer
+
+    secret = settings.env.key_pass
+    return rotate_signer(settings.home / "keys", settings.region, secret.get_secret_value() if secret else None)
+
+
+def log_signer_of(settings: Settings) -> NoteSigner:
+    """The key of the home's log, made at first use."""
+    from lumen_workers.engine.attesting import log_signer
+
+    secret = settings.env.key_pass
+    return log_signer(
+        settings.home, origin=settings.lumen.log.origin, passphrase=secret.get_secret_value() if secret else None
+    )
+
+
 def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> Attestor:
     """Who attests for this process's region. Keys and a development root are made at first use."""
     from lumen_workers.engine.attesting import make_attestor
 
-    secret = settings.env.key_pass
     return make_attestor(
         home=settings.home,
         region=settings.region,
@@ -208,8 +226,7 @@ def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> 
         clock=clock,
         holder=holder,
         lease_ttl=timedelta(seconds=settings.env.lease_s),
-        origin=settings.lumen.log.origin,
-        passphrase=secret.get_secret_value() if secret else None,
+        log=log_signer_of(settings),
     )
 
 
@@ -228,7 +245,7 @@ def roots_of(settings: Settings, now: datetime | None = None) -> tuple[str, ...]
     return tuple(dict.fromkeys((*own, *settings.lumen.roots)))
 
 
-def pins_of(settings: Settings) -> Mapping[str, str]:
+def pins_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
     """The pinned fingerprints, by region; no key is made. Raises ConfigError, EnvironmentFault."""
     from lumen_workers.trust.pins import Pins
 

@@ -16,7 +16,7 @@ from lumen_workers.archive.manifest import MAX_MANIFEST_BYTES, Manifest, Tar, Un
 from lumen_workers.archive.sums import parse_sums
 from lumen_workers.archive.walk import Kind, Tree
 from lumen_workers.trust import canonical, signatures
-from lumen_workers.trust.signatures import SignatureState
+from lumen_workers.trust.signatures import Pinned, SignatureState
 
 _SIGNATURE_FAULTS = {
     SignatureState.MALFORMED: Reason.SIGNATURE_MALFORMED,
@@ -40,19 +40,19 @@ _MAX_SEAL_BYTES = 1024**2
 def verify_snapshot(
     folder: Path,
     *,
-    pinned: Mapping[str, str],
+    pinned: Mapping[str, Pinned],
     require: Sequence[str] = (),
     day: date | None = None,
     revision: int | None = None,
 ) -> Verification:
     """Check everything about the snapshot in ``folder`` and name every fault. Never raises for what lies there.
 
-    ``pinned`` is region → fingerprint, ``require`` the regions whose signature must be there (one valid signature is
-    always needed); ``day`` and ``revision`` are what the snapshot must be of, if the caller knows.
+    ``pinned`` is region → fingerprint (or several), ``require`` the regions whose signature must be there (one valid
+    signature is always needed); ``day`` and ``revision`` are what the snapshot must be of, if the caller knows.
 
     1. Walk the folder without following links: only plain files count.
     2. Read the manifest's bytes once. What is signed, parsed and compared below are these bytes.
-    3. Every signature is Ed25519 over these bytes by the key that is pinned for its region. The signature file
+    3. Every signature is over these bytes, by a key that is pinned for its region. The signature file
        chooses neither algorithm nor key. One by a region without a pin proves nothing: it counts for nothing beside
        a valid one, and is a fault where it is all there is, or where it is required.
     4. Parse strictly: known version, canonical form, lists that agree with each other and with the limits.
@@ -69,7 +69,7 @@ def verify_snapshot(
 
 
 class _Check:
-    def __init__(self, folder: Path, pinned: Mapping[str, str], require: Sequence[str]) -> None:
+    def __init__(self, folder: Path, pinned: Mapping[str, Pinned], require: Sequence[str]) -> None:
         self._tree = Tree(folder)
         self._pinned = pinned
         self._require = require

@@ -74,11 +74,7 @@ def proof(
 
 def _signer() -> NoteSigner:
     from lumen_workers import bootstrap, config
-    from lumen_workers.engine.attesting import log_signer
 
     settings = config.load()
     bootstrap.open_home(settings)
-    secret = settings.env.key_pass
-    return log_signer(
-        settings.home, origin=settings.lumen.log.origin, passphrase=secret.get_secret_value() if secret else None
-    )
+    return bootstrap.log_signer_of(settings)

@@ -46,6 +46,7 @@ RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
 LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
 Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(unique)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fingerprints = Annotated[tuple[Fingerprint, ...], Field(strict=False, min_length=1), AfterValidator(unique)]
 
 
 class StandInFile(Strict):
@@ -68,7 +69,7 @@ class LumenFile(Strict):
     regions: Regions = ("ap-northeast-2", "us-west-2")
     zone: str = "Asia/Seoul"
     locale: Literal["en", "ko"] = "en"
-    peers: dict[RegionName, Fingerprint] = {}
+    peers: dict[RegionName, Fingerprint | Fingerprints] = {}
     roots: Annotated[tuple[Fingerprint, ...], Field(strict=False), AfterValidator(unique)] = ()
     log: LogFile = LogFile()
     stand_in: StandInFile = StandInFile()

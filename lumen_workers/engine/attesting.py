@@ -50,12 +50,10 @@ def make_attestor(
     clock: Clock,
     holder: str,
     lease_ttl: timedelta,
-    origin: str | None = None,
-    passphrase: str | None = None,
+    log: NoteSigner,
     witnesses: Witnesses | None = None,
 ) -> Attestor:
     """The attestor of ``region`` in ``home``."""
-    log = log_signer(home, origin=origin, passphrase=passphrase)
 
     def trust() -> tuple[TrustHome, Standing]:
         return open_trust(

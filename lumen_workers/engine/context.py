@@ -21,6 +21,7 @@ from lumen_workers.experiments.tuning.options import TuningOptions
 from lumen_workers.loop.gatekeeper import Gatekeeper
 from lumen_workers.loop.gateway import GatewayOptions
 from lumen_workers.loop.rhythm import RhythmOptions
+from lumen_workers.trust.signatures import Pinned
 
 if TYPE_CHECKING:
     from lumen_workers.archive.freeze import FreezeOptions
@@ -46,7 +47,7 @@ class Context:
     remote: Remote
     dispatcher: Dispatcher
     signer: Callable[[], Signer]
-    pins: Callable[[], Mapping[str, str]]
+    pins: Callable[[], Mapping[str, Pinned]]
     attestor: Callable[[], Attestor]
     roots: Callable[[], tuple[str, ...]]
     region: str

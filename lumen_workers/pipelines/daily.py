@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from lumen_workers.archive.evidence import verify_day
 from lumen_workers.archive.forms import export_loop
 from lumen_workers.archive.freeze import freeze
@@ -100,7 +102,15 @@ def sign(work: StageWork) -> Outputs:
     ctx, name = work.ctx, name_of(work.seal)
     signer = ctx.signer()
     manifest = (work.published["freeze"] / SNAPSHOT / MANIFEST).read_bytes()
-    ctx.remote.attach(name, signature_path(ctx.region), signatures.sign_bytes(manifest, signer, region=ctx.region))
+    home, standing = ctx.attestor().trust()
+    signature = signatures.sign_bytes(
+        manifest,
+        signer,
+        region=ctx.region,
+        certificate_pem=standing.certificate.public_bytes(Encoding.PEM).decode(),
+        root_fingerprint=home.root_fingerprint,
+    )
+    ctx.remote.attach(name, signature_path(ctx.region), signature)
     ctx.remote.attach(name, run_path(work.run.run_id), run_manifest(work, signer.fingerprint))
     return {"fingerprint": signer.fingerprint}
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust import canonical
-from lumen_workers.trust.signatures import SignatureState, sign_bytes, verify
+from lumen_workers.trust.signatures import Pinned, SignatureState, sign_bytes, verify
 
 CONTEXT: Final = b"\x00lumen message 1\x00"
 
@@ -42,7 +42,7 @@ def sign_message(body: Any, signer: Signer, *, region: str) -> bytes:
     return canonical.dumps({"body": text.decode(), "signature": signature.decode()})
 
 
-def open_message(data: bytes, pins: Mapping[str, str]) -> Any:
+def open_message(data: bytes, pins: Mapping[str, Pinned]) -> Any:
     """The body of a message that a region in ``pins`` (region → fingerprint) has signed. Raises Forged."""
     try:
         match canonical.loads(data):

@@ -1,6 +1,7 @@
 """Pinned fingerprints: which key a region has, known before anything is verified.
 
-A region's own key is pinned when it is made, in ``<keys>/<region>.pin`` (64 hex digits and a newline). Keys of regions
+A region's own key is pinned when it is made, in ``<keys>/<region>.pin``: 64 hex digits and a newline, and after a
+rotation further such lines, of former keys, whose signatures go on to count. Keys of regions
 that live elsewhere are pinned by configuration only: nothing that comes with the evidence can add a pin.
 """
 
@@ -10,10 +11,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault, NotFound
 from lumen_workers.domain.ids import check_region
-from lumen_workers.trust.files import write_once
-from lumen_workers.trust.keys import RegionKey, create_key, load_key
+from lumen_workers.trust.files import replace_file, write_once
+from lumen_workers.trust.keys import RegionKey, create_key, dump_private, load_key
 
 _FINGERPRINT_RE = re.compile(r"[0-9a-f]{64}")
 
@@ -25,15 +28,19 @@ class Pins:
         self._keys = keys
 
     def get(self, region: str) -> str | None:
-        """The region's pinned fingerprint. Raises ConfigError for a damaged pin, EnvironmentFault for an unreadable."""
+        """The region's present fingerprint. Raises as ``known`` does."""
+        return next(iter(self.known(region)), None)
+
+    def known(self, region: str) -> tuple[str, ...]:
+        """The region's fingerprints, the present one first. Raises ConfigError, EnvironmentFault for a bad pin."""
         path = self._path(region)
         try:
             text = path.read_bytes().decode("ascii", "replace").strip()
         except FileNotFoundError:
-            return None
+            return ()
         except OSError as error:
             raise EnvironmentFault(f"cannot read the pin {path}: {error.strerror}") from None
-        return _checked(text, str(path))
+        return tuple(_checked(line, str(path)) for line in text.split("\n"))
 
     def pin(self, region: str, fingerprint: str) -> None:
         """Pin at first use; the same again changes nothing. Raises CheckFailed when another key is pinned.
@@ -53,21 +60,37 @@ class Pins:
                 f"restore {region}.pem from a backup, or remove {path} if the change is meant"
             )
 
-    def all(self, peers: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Region → fingerprint: the local pins and the configured ``peers``.
+    def rotate(self, region: str, fingerprint: str) -> None:
+        """Put another key first; those before it go on to count. Only whoever holds the private keys may call this."""
+        _checked(fingerprint, f"region {region}")
+        self._write(region, (fingerprint, *(item for item in self.known(region) if item != fingerprint)))
+
+    def revoke(self, region: str, fingerprint: str) -> None:
+        """Let a former key count no longer. Raises CheckFailed for the present one: rotate it first."""
+        known = self.known(region)
+        if known[:1] == (fingerprint,):
+            raise CheckFailed(f"{fingerprint} is the present key of region {region}; rotate it first")
+        self._write(region, tuple(item for item in known if item != fingerprint))
+
+    def all(self, peers: Mapping[str, str | tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
+        """Region → fingerprints, the present one first: the local pins and the configured ``peers``.
 
         Raises ConfigError for a malformed fingerprint, and for a peer that contradicts a local pin.
         """
-        found = {}
-        for path in sorted(self._keys.glob("*.pin")):
-            fingerprint = self.get(path.stem)
-            if fingerprint is not None:
-                found[path.stem] = fingerprint
+        found = {path.stem: self.known(path.stem) for path in sorted(self._keys.glob("*.pin"))}
         for region, value in (peers or {}).items():
-            fingerprint = _checked(value, f"peers: {check_region(region)}")
-            if found.setdefault(region, fingerprint) != fingerprint:
-                raise ConfigError(f"peers: {region}: {fingerprint} is not the key of this home ({found[region]})")
+            given = (value,) if isinstance(value, str) else value
+            prints = tuple(_checked(item, f"peers: {check_region(region)}") for item in given)
+            if not set(prints) & set(found.setdefault(region, prints)):
+                raise ConfigError(f"peers: {region}: {prints[0]} is not the key of this home ({found[region][0]})")
         return found
+
+    def _write(self, region: str, fingerprints: tuple[str, ...]) -> None:
+        path = self._path(region)
+        try:
+            replace_file(path, "".join(f"{item}\n" for item in fingerprints).encode())
+        except OSError as error:
+            raise EnvironmentFault(f"cannot write the pin {path}: {error.strerror}") from None
 
     def _path(self, region: str) -> Path:
         return self._keys / f"{check_region(region)}.pin"
@@ -93,6 +116,28 @@ def open_signer(keys: Path, region: str, passphrase: str | None = None) -> Regio
         create_key(path, passphrase)
         key = load_key(path, passphrase)
     pins.pin(region, key.fingerprint)
+    return key
+
+
+def rotate_signer(keys: Path, region: str, passphrase: str | None = None) -> RegionKey:
+    """A new key for ``region``. Of the old one its public half is kept, in ``archive``; nobody needs more of it again.
+
+    Processes that run go on with the old key until they are started anew. Raises what ``load_key`` raises.
+    """
+    path = keys / f"{check_region(region)}.pem"
+    old = load_key(path, passphrase)
+    private = Ed25519PrivateKey.generate()
+    key = RegionKey(private)
+    pins = Pins(keys)
+    try:
+        archive = keys / "archive"
+        archive.mkdir(mode=0o700, exist_ok=True)
+        write_once(archive / f"{region}-{old.fingerprint[:16]}.pub.pem", old.public_pem.encode())
+        # Pinned before it is there: a crash in between leaves the old key, which counts as well.
+        pins.rotate(region, key.fingerprint)
+        replace_file(path, dump_private(private, passphrase), mode=0o600)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot rotate the key {path}: {error.strerror}") from None
     return key
 
 

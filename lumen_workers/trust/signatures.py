@@ -1,8 +1,9 @@
 """Detached signatures (S22): a small JSON file beside what it signs.
 
-``{"alg", "fingerprint", "hash_hex", "public_key_pem", "sig_b64", "signer"}``: Ed25519 (RFC 8032) over the file's exact
-bytes, so any other tool can check it too; ``hash_hex`` is their SHA-256, ``signer`` the region. Nothing of it is
-believed: the verifier fixes the algorithm, and takes the key only if its fingerprint is the one pinned for the signer.
+``{"alg", "fingerprint", "hash_hex", "public_key_pem", "sig_b64", "signer"}``: Ed25519 (RFC 8032), or ECDSA on P-256
+with SHA-256, over the file's exact bytes, so any other tool can check it too; ``hash_hex`` is their SHA-256, ``signer``
+the region; ``signer_cert_pem`` and ``root_fingerprint`` are there for other tools. Nothing of it is believed: the
+verifier takes the key only if its fingerprint is pinned for the signer, and the algorithm follows from the key.
 """
 
 from __future__ import annotations
@@ -12,18 +13,24 @@ import hashlib
 from enum import StrEnum
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from lumen_workers.domain.ids import check_region
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust import canonical
+from lumen_workers.trust.dsse import PublicKey, verify_by
 from lumen_workers.trust.keys import fingerprint_of
 
-ALGORITHM: Final = "ed25519"
 MAX_BYTES: Final = 16 * 1024
 _FIELDS: Final = frozenset({"alg", "fingerprint", "hash_hex", "public_key_pem", "sig_b64", "signer"})
+_CERTIFIED: Final = _FIELDS | {"root_fingerprint", "signer_cert_pem"}
+
+
+Pinned = str | tuple[str, ...]
+"""A region's pinned fingerprint; or several, where its key was rotated: that of the present key, then former ones."""
 
 
 class SignatureState(StrEnum):
@@ -39,49 +46,58 @@ class SignatureState(StrEnum):
     """The pinned key did not sign these bytes."""
 
 
-def sign_bytes(data: bytes, signer: Signer, *, region: str) -> bytes:
-    """The signature file over ``data``. The same data and key give the same bytes: signing twice changes nothing."""
-    return (
-        canonical.dumps(
-            {
-                "alg": ALGORITHM,
-                "fingerprint": signer.fingerprint,
-                "hash_hex": hashlib.sha256(data).hexdigest(),
-                "public_key_pem": signer.public_pem,
-                "sig_b64": base64.b64encode(signer.sign(data)).decode(),
-                "signer": check_region(region),
-            }
-        )
-        + b"\n"
-    )
+def sign_bytes(
+    data: bytes, signer: Signer, *, region: str, certificate_pem: str | None = None, root_fingerprint: str | None = None
+) -> bytes:
+    """The signature file over ``data``, with the signer's certificate where there is one.
+
+    With an Ed25519 key the same data give the same bytes: signing twice changes nothing.
+    """
+    public = load_pem_public_key(signer.public_pem.encode())
+    assert isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey)
+    fields = {
+        "alg": algorithm_of(public),
+        "fingerprint": signer.fingerprint,
+        "hash_hex": hashlib.sha256(data).hexdigest(),
+        "public_key_pem": signer.public_pem,
+        "sig_b64": base64.b64encode(signer.sign(data)).decode(),
+        "signer": check_region(region),
+    }
+    if certificate_pem is not None and root_fingerprint is not None:
+        fields |= {"signer_cert_pem": certificate_pem, "root_fingerprint": root_fingerprint}
+    return canonical.dumps(fields) + b"\n"
 
 
-def verify(signature: bytes, data: bytes, *, region: str, pinned: str | None) -> SignatureState:
-    """Whether the file ``signature`` is ``region``'s over ``data``; ``pinned`` is that region's fingerprint.
+def verify(signature: bytes, data: bytes, *, region: str, pinned: Pinned | None) -> SignatureState:
+    """Whether the file ``signature`` is ``region``'s over ``data``; ``pinned`` is what is pinned for that region.
 
     Never raises, whatever the bytes are.
     """
     if pinned is None:
         return SignatureState.NOT_PINNED
     fields = _fields(signature)
-    if fields is None or fields["alg"] != ALGORITHM:
+    if fields is None:
         return SignatureState.MALFORMED
     try:
         public = load_pem_public_key(fields["public_key_pem"].encode())
         raw = base64.b64decode(fields["sig_b64"], validate=True)
     except (ValueError, UnsupportedAlgorithm):
         return SignatureState.MALFORMED
-    if not isinstance(public, Ed25519PublicKey):
+    if not isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey) or fields["alg"] != algorithm_of(public):
         return SignatureState.MALFORMED
-    if fingerprint_of(public) != pinned or fields["fingerprint"] != pinned:
+    known = fingerprint_of(public)
+    if known not in ((pinned,) if isinstance(pinned, str) else pinned) or fields["fingerprint"] != known:
         return SignatureState.KEY_MISMATCH
     if fields["signer"] != region or fields["hash_hex"] != hashlib.sha256(data).hexdigest():
         return SignatureState.INVALID
-    try:
-        public.verify(raw, data)
-    except InvalidSignature:
-        return SignatureState.INVALID
-    return SignatureState.VALID
+    return SignatureState.VALID if verify_by(public, raw, data) else SignatureState.INVALID
+
+
+def algorithm_of(public: PublicKey) -> str | None:
+    """The algorithm that a key signs with: it follows from the key alone. None: no key of ours."""
+    if isinstance(public, Ed25519PublicKey):
+        return "ed25519"
+    return "ecdsa-p256-sha256" if isinstance(public.curve, SECP256R1) else None
 
 
 def _fields(signature: bytes) -> dict[str, str] | None:
@@ -92,6 +108,6 @@ def _fields(signature: bytes) -> dict[str, str] | None:
         value = canonical.loads(signature)
     except ValueError:
         return None
-    if not isinstance(value, dict) or value.keys() != _FIELDS:
+    if not isinstance(value, dict) or value.keys() not in (_FIELDS, _CERTIFIED):
         return None
     return value if all(isinstance(item, str) for item in value.values()) else None

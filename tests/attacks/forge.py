@@ -427,7 +427,7 @@ class Forge:
         return data
 
 
-def make_day(folder: Path, day: str = DAY, changes: Callable[[Json], None] | None = None) -> None:
+def make_day(folder: Path, day: str = DAY, changes: Callable[[Json], Any] | None = None) -> None:
     """A day's snapshot in ``folder``: three files and their manifest. ``changes`` edits that before it is written."""
     contents = {
         "files/controls/seal.json": b"{}\n",

@@ -61,8 +61,9 @@ def _revoked_after(forge: Forge, asked: Asked) -> None:
 
 
 def _revoked_after_in_a_newer_list(forge: Forge, asked: Asked) -> None:
-    revoked = {forge.signers[0].serial: (SIGNED + timedelta(days=1), None)}
-    asked.crl = Crl(number=9, begin=NOW, end=NOW + timedelta(days=1), revoked=revoked).der(forge.root)
+    newer = Crl(number=9, begin=NOW, end=NOW + timedelta(days=1))
+    newer.revoked = {forge.signers[0].serial: (SIGNED + timedelta(days=1), None)}
+    asked.crl = newer.der(forge.root)
 
 
 def _another_is_revoked(forge: Forge, asked: Asked) -> None:

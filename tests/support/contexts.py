@@ -20,7 +20,7 @@ from lumen_workers.domain.ports import Store
 from lumen_workers.domain.recipients import Recipient, Routes
 from lumen_workers.domain.records import EffectOptions, LoopSpec
 from lumen_workers.domain.regions import default_stand_ins
-from lumen_workers.engine.attesting import make_attestor, trust_home
+from lumen_workers.engine.attesting import log_signer, make_attestor, trust_home
 from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import Outputs, Pipeline, Stage, StageWork
 from lumen_workers.engine.schedule import Entry, parse
@@ -153,6 +153,7 @@ class World:
             clock=self.clock,
             holder=holder,
             lease_ttl=timedelta(seconds=10),
+            log=log_signer(self.folder / "trusted"),
         )
 
     def roots(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -27,13 +27,19 @@ from lumen_workers.trust.dsse import PublicKey
 from lumen_workers.trust.files import replace_file, sync_folder, write_once
 from lumen_workers.trust.keys import dump_private, fingerprint_of, load_private
 from lumen_workers.trust.pki import certificates, crl, documents
+from lumen_workers.trust.pki.ocsp import make_response
 from lumen_workers.trust.pki.trust_file import TrustFile, parse_trust_file
 
 KEY: Final = "root.key"
 CERTIFICATE: Final = "root.pem"
 LEDGER: Final = "trust_rotation.jsonl"
 TRUST_FILE: Final = "trust.json"
+RESPONDER: Final = "ocsp.pem"
+RESPONDER_KEY: Final = "ocsp.key"
 PASSPHRASE: Final = "LUMEN_CA_PASS"  # noqa: S105  (the name of a variable)
+
+RENEW: Final = timedelta(days=30)
+"""So long before its end what is issued is issued anew."""
 
 Line = Mapping[str, Any]
 
@@ -123,11 +129,33 @@ class Authority:
         self._note_issued("issued", made, now, region=region)
         return made
 
-    def delegate(self, key: EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-        """The certificate of an OCSP responder, noted."""
-        made = certificates.make_responder(key.public_key(), self.certificate, self._key, now)
-        self._note_issued("delegated", made, now)
-        return made
+    def answer(self, certificate: x509.Certificate, now: datetime) -> bytes:
+        """What the delegated OCSP responder says of a certificate; its own is made, and renewed, when it is needed."""
+        with self._alone():
+            key, responder = self._responder(now)
+        revoked = {item.serial: item for item in self.revocations()}
+        return make_response(
+            certificate,
+            self.certificate,
+            responder=responder,
+            key=key,
+            revocation=revoked.get(certificate.serial_number),
+            now=now,
+        )
+
+    def _responder(self, now: datetime) -> tuple[EllipticCurvePrivateKey, x509.Certificate]:
+        path, place = self.folder / RESPONDER_KEY, self.folder / RESPONDER
+        if not path.exists():
+            write_once(path, dump_private(generate_private_key(SECP256R1())), mode=0o600)
+        key = load_private(path)
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise ConfigError(f"{path} is a key of another kind; remove it, and a new one is made")
+        found = x509.load_pem_x509_certificate(place.read_bytes()) if place.exists() else None
+        if found is None or found.public_key() != key.public_key() or found.not_valid_after_utc - now < RENEW:
+            found = certificates.make_responder(key.public_key(), self.certificate, self._key, now)
+            self._note_issued("delegated", found, now)
+            replace_file(place, found.public_bytes(Encoding.PEM))
+        return key, found
 
     def revocations(self) -> list[crl.Revocation]:
         """What is revoked."""

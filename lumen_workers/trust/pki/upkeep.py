@@ -5,28 +5,23 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from lumen_workers.domain.errors import ConfigError, TokenExpired
+from lumen_workers.domain.errors import TokenExpired
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust.dsse import PublicKey
-from lumen_workers.trust.files import replace_file, write_once
-from lumen_workers.trust.keys import dump_private, fingerprint_of, load_private
+from lumen_workers.trust.files import replace_file
+from lumen_workers.trust.keys import fingerprint_of
 from lumen_workers.trust.notes import parse_vkey
 from lumen_workers.trust.pki import certificates, documents
-from lumen_workers.trust.pki.authority import LEDGER, TRUST_FILE, Authority
+from lumen_workers.trust.pki.authority import LEDGER, RENEW, TRUST_FILE, Authority
 from lumen_workers.trust.pki.crl import check_crl
-from lumen_workers.trust.pki.home import Standing, TrustHome, load_pem
-from lumen_workers.trust.pki.ocsp import make_response
-
-RESPONDER: Final = "ocsp.pem"
-
-RENEW: Final = timedelta(days=30)
-"""So long before its end what a development root has issued is issued anew."""
+from lumen_workers.trust.pki.home import Standing, TrustHome
 
 
 def open_trust(
@@ -86,17 +81,17 @@ def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None,
         home.install(file, (folder / LEDGER).read_bytes(), first=True)
     found = home.certificate(region)
     if found is None or not _serves(found, signer, now) or found.serial_number in listed.revoked:
-        public = public_of(signer)
+        public = public_from(signer.public_pem)
         home.put(region, root.issue(region, public, now, certificates.SIGNER_DAYS), None)
     refresh_ocsp(home, root, region, now)
 
 
 def refresh_ocsp(home: TrustHome, root: Authority, region: str, now: datetime, *, anew: bool = False) -> None:
-    """Write what the delegated responder says of a region's certificate; its key is made at first use."""
+    """Write what the root's delegated responder says of a region's certificate, unless that is there and fresh."""
     certificate = home.certificate(region)
     if certificate is None:
         return
-    path, place = home.ocsp_path(region), home.trust / "ocsp" / "responder.pem"
+    path = home.ocsp_path(region)
     if (
         not anew
         and path.exists()
@@ -104,22 +99,8 @@ def refresh_ocsp(home: TrustHome, root: Authority, region: str, now: datetime, *
         and _fresh(path, now)
     ):
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    key = _responder_key(home.keys / RESPONDER)
-    responder = load_pem(place) if place.exists() else None
-    if responder is None or responder.public_key() != key.public_key() or responder.not_valid_after_utc - now < RENEW:
-        responder = root.delegate(key, now)
-        replace_file(place, responder.public_bytes(Encoding.PEM))
-    revoked = {item.serial: item for item in root.revocations()}
-    response = make_response(
-        certificate,
-        root.certificate,
-        responder=responder,
-        key=key,
-        revocation=revoked.get(certificate.serial_number),
-        now=now,
-    )
-    replace_file(path, response)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, root.answer(certificate, now))
 
 
 def _fresh(path: Path, now: datetime) -> bool:
@@ -127,21 +108,14 @@ def _fresh(path: Path, now: datetime) -> bool:
     return end is not None and end - now > timedelta(days=10)
 
 
-def _responder_key(path: Path) -> EllipticCurvePrivateKey:
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_once(path, dump_private(generate_private_key(SECP256R1())), mode=0o600)
-    key = load_private(path)
-    if not isinstance(key, EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} is a key of another kind; remove it, and a new one is made")
-    return key
-
-
 def _serves(certificate: x509.Certificate, signer: Signer, now: datetime) -> bool:
     public: Any = certificate.public_key()
     return fingerprint_of(public) == signer.fingerprint and certificate.not_valid_after_utc - now > RENEW
 
 
-def public_of(signer: Signer) -> PublicKey:
-    public: Any = load_pem_public_key(signer.public_pem.encode())
-    return public  # type: ignore[no-any-return]
+def public_from(pem: str) -> PublicKey:
+    """A public key of ours from its PEM. Raises ValueError."""
+    public = load_pem_public_key(pem.encode())
+    if not isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey):
+        raise ValueError("the key is neither Ed25519 nor P-256")
+    return public

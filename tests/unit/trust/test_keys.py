@@ -53,7 +53,7 @@ def test_private_whatever_the_umask(tmp_path: Path) -> None:
 def test_regions_have_keys_of_their_own(tmp_path: Path) -> None:
     one, other = open_signer(tmp_path, REGION), open_signer(tmp_path, "us-west-2")
     assert one.fingerprint != other.fingerprint
-    assert Pins(tmp_path).all() == {REGION: one.fingerprint, "us-west-2": other.fingerprint}
+    assert Pins(tmp_path).all() == {REGION: (one.fingerprint,), "us-west-2": (other.fingerprint,)}
 
 
 def test_fingerprint_is_of_the_der_public_key(tmp_path: Path) -> None:

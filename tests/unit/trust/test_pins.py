@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault, UsageError
-from lumen_workers.trust.pins import Pins
+from lumen_workers.trust.pins import Pins, open_signer, rotate_signer
+from lumen_workers.trust.signatures import SignatureState, sign_bytes, verify
 
 A, B = "a" * 64, "b" * 64
 
@@ -18,16 +19,45 @@ def test_first_use_pins_and_the_same_again_is_fine(tmp_path: Path) -> None:
     assert pins.get("one") == A
     with pytest.raises(CheckFailed, match="changed"):
         pins.pin("one", B)
-    assert pins.all() == {"one": A}
+    assert pins.all() == {"one": (A,)}
 
 
 def test_peers_join_and_may_not_contradict(tmp_path: Path) -> None:
     pins = Pins(tmp_path)
     pins.pin("one", A)
-    assert pins.all({"two": B}) == {"one": A, "two": B}
-    assert pins.all({"one": A}) == {"one": A}
+    assert pins.all({"two": B}) == {"one": (A,), "two": (B,)}
+    assert pins.all({"one": A}) == {"one": (A,)}
     with pytest.raises(ConfigError, match="one"):
         pins.all({"one": B})
+
+
+def test_a_rotated_key_goes_on_to_count_until_it_is_revoked(tmp_path: Path) -> None:
+    pins = Pins(tmp_path)
+    pins.pin("one", A)
+    pins.rotate("one", B)
+    assert (pins.get("one"), pins.known("one")) == (B, (B, A))
+    assert pins.all({"one": A}) == {"one": (B, A)}
+    assert pins.all({"two": (A, B)})["two"] == (A, B)
+    pins.pin("one", B)
+    with pytest.raises(CheckFailed, match="present key"):
+        pins.revoke("one", B)
+    pins.revoke("one", A)
+    assert pins.known("one") == (B,)
+
+
+def test_a_rotation_keeps_of_the_old_key_its_public_half(tmp_path: Path) -> None:
+    old = open_signer(tmp_path, "us-west-2", "secret")
+    new = rotate_signer(tmp_path, "us-west-2", "secret")
+    assert open_signer(tmp_path, "us-west-2", "secret").fingerprint == new.fingerprint != old.fingerprint
+    assert Pins(tmp_path).known("us-west-2") == (new.fingerprint, old.fingerprint)
+    [kept] = (tmp_path / "archive").iterdir()
+    assert kept.read_text() == old.public_pem
+    signed = sign_bytes(b"data", old, region="us-west-2")
+    pinned = Pins(tmp_path).all()["us-west-2"]
+    assert verify(signed, b"data", region="us-west-2", pinned=pinned) is SignatureState.VALID
+    Pins(tmp_path).revoke("us-west-2", old.fingerprint)
+    pinned = Pins(tmp_path).all()["us-west-2"]
+    assert verify(signed, b"data", region="us-west-2", pinned=pinned) is SignatureState.KEY_MISMATCH
 
 
 def test_a_peer_is_not_written_down(tmp_path: Path) -> None:
@@ -35,7 +65,7 @@ def test_a_peer_is_not_written_down(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("value", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 65, "a" * 64 + "\n" + "b" * 64])
+@pytest.mark.parametrize("value", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 65, "a" * 64 + "\n\n" + "b" * 64])
 def test_malformed_fingerprints(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigError, match="64 lower-case hex"):
         Pins(tmp_path).all({"two": value})

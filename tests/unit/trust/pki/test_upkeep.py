@@ -37,8 +37,9 @@ def test_first_use_makes_a_development_root_and_says_so(tmp_path: Path) -> None:
         assert (tmp_path / "trust" / name).is_file(), name
     assert home.chain_path(A).is_file()
     assert home.ocsp_path(A).is_file()
-    private = [*(tmp_path / "keys").rglob("*.pem"), *(tmp_path / "keys").rglob("*.key")]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in private if path.name != "root.pem"} == {0o600}
+    private = [path for path in (tmp_path / "keys").rglob("*") if path.is_file() and b"PRIVATE" in path.read_bytes()]
+    assert {path.name for path in private} == {"root.key", "ocsp.key"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
 
 
 def test_the_second_use_changes_nothing(tmp_path: Path) -> None:

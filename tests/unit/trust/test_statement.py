@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -157,10 +158,8 @@ VALUES = st.recursive(
 
 def read_or_refuse(payload: bytes) -> None:
     """Nothing but the declared error comes of it."""
-    try:
-        parse_statement(payload)
-    except StatementFault as fault:
-        assert fault.reason
+    with contextlib.suppress(StatementFault):
+        assert parse_statement(payload).subjects
 
 
 @given(st.binary(max_size=300))

@@ -91,7 +91,7 @@ def stray(forge: Forge) -> None:
 def unknown_critical(forge: Forge) -> None:
     extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
     more = [x509.Extension(extension.oid, True, extension)]
-    forge.certificates = [der_of(odd_certificate(ROOT, more=more))]
+    forge.certificates = [der_of(odd_certificate(PUBLIC, ROOT, more=more))]
 
 
 def log_key(forge: Forge) -> None:

@@ -207,7 +207,7 @@ def envelope(value: Any) -> tuple[str, bytes, list[bytes], bytes]:
     """Type, payload, signatures, and the bytes that these are over: the pre-authentication encoding."""
 
     def decoded(text: str) -> bytes:
-        if not re.fullmatch(r"[A-Za-z0-9+/_-]*={0,2}", text):
+        if len(text) % 4 or not re.fullmatch(r"[A-Za-z0-9+/_-]*={0,2}", text):
             raise No("envelope_malformed", "no base64")
         try:
             return base64.b64decode(text.translate({45: 43, 95: 47}), validate=True)
@@ -543,6 +543,7 @@ class Verifier:
         now: dt.datetime,
         folder: Path | None = None,
         files: dict[str, Path] | None = None,
+        whole: bool = False,
         day: str | None = None,
         policy: Json = POLICY,
         trust: Json | None = None,
@@ -550,6 +551,7 @@ class Verifier:
         log: Log | None = None,
     ) -> None:
         self.data, self.roots, self.now, self.folder, self.files = data, roots, now, folder, files or {}
+        self.whole = whole  # the folder itself is asked about: evidence of something that lies in it is none of it
         self.day, self.rules, self.newer, self.given_crl, self.remote = day, policy, trust, crl, log
         self.checks: list[Json] = []
         self.signed_at: dt.datetime | None = None
@@ -623,7 +625,7 @@ class Verifier:
             self.evidence = shared(value) | {
                 "envelope": value["envelope"],
                 "certificates": texts(value["certificates"]),
-                "entry": b64(value["entry"]) if isinstance(value["entry"], str) else b"",
+                "entry": b64(value["entry"]),
                 "proof": value["proof"],
             }
         except ValueError as error:
@@ -813,7 +815,7 @@ class Verifier:
 
     def statement_day(self) -> str | None:
         day = self.parameters.get("day")
-        return day if isinstance(day, str) else None
+        return day if isinstance(day, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day) else None
 
     # 8. The log's entry is of this envelope and this signer.
     def check_entry(self) -> str:
@@ -925,7 +927,7 @@ class Verifier:
 
     # 15. The files.
     def check_subjects(self) -> str:
-        for name in self.files:
+        for name in (MANIFEST,) if self.whole else self.files:
             if name not in self.subjects:
                 raise No("file_not_attested", name)
         if self.files:
@@ -954,7 +956,7 @@ class Verifier:
             raise Nothing("no_snapshot", "it is not of a day")
         if self.folder is None or self.files:
             raise Nothing("no_files", "the day's folder was not given")
-        return f"root {snapshot(self.folder, self.parameters)[:16]}..."
+        return f"root {snapshot(self.folder, self.parameters, self.subjects[MANIFEST])[:16]}..."
 
     # 17. The log still holds what it promised.
     def check_log(self) -> str:
@@ -1134,10 +1136,12 @@ def since_of(item: x509.RevokedCertificate) -> dt.datetime:
     return min(dates)
 
 
-def snapshot(folder: Path, parameters: Json) -> str:
+def snapshot(folder: Path, parameters: Json, attested: str) -> str:
     """A day's folder against its manifest, whose digest is attested; returns the Merkle root."""
     try:
         data = read(folder, MANIFEST, 16 * MEBIBYTE)
+        if sha256(data).hex() != attested:  # it has been changed since its digest was looked at
+            raise ValueError("not what was attested")
         value = strict_json(data) if len(data) <= 16 * MEBIBYTE else None
         if not isinstance(value, dict) or canonical(value) + b"\n" != data or value["schema_version"] != 1:
             raise ValueError("another form or version")
@@ -1399,6 +1403,7 @@ def evidence(
             now=now,
             folder=path.parent,
             files=files,
+            whole=file.is_dir(),
             day=args.day,
             policy=args.policy,
             trust=args.trust,

@@ -24,8 +24,8 @@ from lumen_workers.trust.pki.trust_file import TrustFile
 class DayFound(Record):
     """A snapshot in the walk. ``reason`` is empty where it holds: a word of docs/evidence.md, or one of the chain's.
 
-    ``chain_gap``: no snapshot of the day before, though the manifest names its root. ``chain_broken``: none of those of
-    the day before has the root that the manifest names. ``chain_unlinked``: it names none, and the day before is there.
+    ``chain_gap``: no snapshot of the day before. ``chain_broken``: none of those of the day before whose evidence holds
+    has the root that the manifest names. ``chain_unlinked``: it names none, and the day before is there.
     """
 
     name: str
@@ -63,6 +63,7 @@ def walk_days(
     now: datetime,
     policy: VerifyPolicy = DEFAULT,
     trust_file: TrustFile | None = None,
+    at_hand: bool = False,
     crl: bytes | None = None,
 ) -> Iterator[DayFound]:
     """Every snapshot from ``since`` on, oldest first, each revision: its evidence, and its link to the day before."""
@@ -73,7 +74,17 @@ def walk_days(
         with tempfile.TemporaryDirectory(prefix="lumen-walk-") as scratch:
             folder = remote.fetch(name, Path(scratch) / "snapshot")
             reports = [
-                verify_day(folder, region, roots=roots, now=now, day=day, policy=policy, trust_file=trust_file, crl=crl)
+                verify_day(
+                    folder,
+                    region,
+                    roots=roots,
+                    now=now,
+                    day=day,
+                    policy=policy,
+                    trust_file=trust_file,
+                    at_hand=at_hand,
+                    crl=crl,
+                )
                 for item in evidence_in(folder)
                 if (region := attestor_of(item)) is not None
             ]
@@ -83,8 +94,9 @@ def walk_days(
         root = None if report is None else report.merkle_root
         if not reason and day != first:
             reason = _link(previous, seen.get(day - timedelta(days=1)))
-        if root is not None and not reason:
-            seen.setdefault(day, set()).add(root)
+        verified = seen.setdefault(day, set())
+        if report is not None and report.ok and root is not None:
+            verified.add(root)  # also where its own link is broken: the day after it is not to blame
         yield DayFound(
             name=name,
             day=day,
@@ -114,10 +126,10 @@ def _best(reports: list[EvidenceReport]) -> EvidenceReport | None:
 
 
 def _link(previous: str | None, before: set[str] | None) -> str:
-    if previous is None:
-        return "chain_unlinked" if before else "chain_gap"
     if before is None:
         return "chain_gap"
+    if previous is None:
+        return "chain_unlinked"
     return "" if previous in before else "chain_broken"
 
 

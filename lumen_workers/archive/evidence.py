@@ -61,6 +61,7 @@ def verify_day(
     day: date | None = None,
     policy: VerifyPolicy = DEFAULT,
     trust_file: TrustFile | None = None,
+    at_hand: bool = False,
     crl: bytes | None = None,
     log: LogView | None = None,
 ) -> EvidenceReport:
@@ -69,9 +70,11 @@ def verify_day(
         roots=roots,
         now=now,
         folder=folder,
+        whole=True,
         day=day,
         policy=policy,
         trust_file=trust_file,
+        at_hand=at_hand,
         crl=crl,
         log=log,
         snapshot=check_folder,
@@ -82,7 +85,10 @@ def verify_day(
 def check_folder(folder: Path, said: Said) -> str:
     """A ``SnapshotCheck``: the folder of a manifest that the evidence has named. Returns the Merkle root."""
     try:
-        manifest = parse_manifest(read_plain(folder, MANIFEST, MAX_MANIFEST_BYTES))
+        data = read_plain(folder, MANIFEST, MAX_MANIFEST_BYTES)
+        if hashlib.sha256(data).hexdigest() != said.subjects[MANIFEST]:  # changed since its digest was looked at
+            raise ValueError("it is not what was attested")
+        manifest = parse_manifest(data)
     except (OSError, ValueError) as error:
         raise Fails("manifest_malformed", str(error).splitlines()[0][:200]) from None
     named = (manifest.day.isoformat(), manifest.revision)

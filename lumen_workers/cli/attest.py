@@ -37,6 +37,8 @@ def attest(
         _check(target, members, force)
     if len({path.resolve() for path in files}) != len(files):
         raise UsageError("a file stands twice")
+    if split is not None and len({target.name for target, _ in groups}) != len(groups):
+        raise UsageError("two files have one name, and so would their parts; use --split for one at a time")
     made = []
     with opened.context(region) as (ctx, _):
         for target, members in groups:

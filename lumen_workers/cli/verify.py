@@ -61,8 +61,10 @@ def verify(
         roots=tuple(_fingerprint(item) for item in root) if root else bootstrap.roots_of(settings),
         policy=_policy(policy),
         trust_file=_trust_file(trust) if trust else _home_trust(settings, offline),
+        at_hand=trust is None,
         crl=_bytes(crl) if crl else None,
         log=_http_log(tlog) if tlog else None,
+        home=None if offline or tlog else settings.home,
     )
     if since is not None:
         _walk(settings, known, since, as_json)
@@ -81,22 +83,24 @@ def verify(
 
 @dataclass(frozen=True)
 class _Known:
-    """What the verifier brings along."""
+    """What the verifier brings along. ``home``: where a log may lie that is asked if the evidence is in it."""
 
     roots: tuple[str, ...]
     policy: VerifyPolicy
     trust_file: TrustFile | None
+    at_hand: bool
     crl: bytes | None
     log: LogView | None
+    home: Path | None
 
 
 def _reports(file: Path, bundle: Path | None, known: _Known, day: date | None) -> list[tuple[Path, EvidenceReport]]:
-    from lumen_workers.archive.evidence import check_folder, evidence_in, read_evidence
+    from lumen_workers.archive.evidence import evidence_in
     from lumen_workers.domain.errors import NotFound, UsageError
     from lumen_workers.trust.evidence.form import SUFFIX
-    from lumen_workers.trust.evidence.question import Question
-    from lumen_workers.trust.evidence.verify import verify_evidence
 
+    if missing := [path for path in (file, bundle) if path is not None and not path.exists()]:
+        raise NotFound(f"{missing[0]} is not there")
     files: dict[str, Path] = {}
     if file.is_dir():
         if bundle is not None:
@@ -109,29 +113,31 @@ def _reports(file: Path, bundle: Path | None, known: _Known, day: date | None) -
     else:
         paths = [bundle or file.with_name(file.name + SUFFIX)]
         files = {_name(file, paths[0]): file}
-    if missing := [path for path in (*paths, *files.values()) if not path.exists()]:
-        raise NotFound(f"{missing[0]} is not there")
-    return [
-        (
-            path,
-            verify_evidence(
-                read_evidence(path),
-                Question(
-                    roots=known.roots,
-                    now=datetime.now(UTC),
-                    folder=path.parent,
-                    files=files,
-                    day=day,
-                    policy=known.policy,
-                    trust_file=known.trust_file,
-                    crl=known.crl,
-                    log=known.log,
-                    snapshot=check_folder,
-                ),
-            ),
-        )
-        for path in paths
-    ]
+    return [(path, _report(path, files, known, day, whole=file.is_dir())) for path in paths]
+
+
+def _report(path: Path, files: dict[str, Path], known: _Known, day: date | None, *, whole: bool) -> EvidenceReport:
+    from lumen_workers.archive.evidence import check_folder, read_evidence
+    from lumen_workers.engine.attesting import log_of
+    from lumen_workers.trust.evidence.question import Question
+    from lumen_workers.trust.evidence.verify import verify_evidence
+
+    data = read_evidence(path)
+    question = Question(
+        roots=known.roots,
+        now=datetime.now(UTC),
+        folder=path.parent,
+        files=files,
+        whole=whole,
+        day=day,
+        policy=known.policy,
+        trust_file=known.trust_file,
+        at_hand=known.at_hand,
+        crl=known.crl,
+        log=known.log if known.home is None else log_of(known.home, data),
+        snapshot=check_folder,
+    )
+    return verify_evidence(data, question)
 
 
 def _name(file: Path, evidence: Path) -> str:
@@ -172,6 +178,7 @@ def _walk(settings: Settings, known: _Known, since: str, as_json: bool) -> None:
         now=datetime.now(UTC),
         policy=known.policy,
         trust_file=known.trust_file,
+        at_hand=known.at_hand,
         crl=known.crl,
     ):
         found.append(day)

@@ -9,12 +9,15 @@ from typing import Final
 from lumen_workers.domain.clock import Clock
 from lumen_workers.domain.errors import NotFound
 from lumen_workers.domain.ports import Signer, Store
+from lumen_workers.trust.checkpoints import parse_checkpoint
 from lumen_workers.trust.evidence.attest import Attestor
+from lumen_workers.trust.evidence.form import parse_evidence
 from lumen_workers.trust.keys import create_key, fingerprint_of, load_ed25519
-from lumen_workers.trust.notes import NoteSigner
+from lumen_workers.trust.notes import NoteSigner, parse_note
 from lumen_workers.trust.pki.home import Standing, TrustHome
 from lumen_workers.trust.pki.upkeep import open_trust
 from lumen_workers.trust.tlog.folder import LogFolder
+from lumen_workers.trust.tlog.proof import parse_proof
 from lumen_workers.trust.tlog.sequencer import Sequencer, Witnesses
 
 LOG_KEY: Final = "log.pem"
@@ -28,6 +31,24 @@ def trust_home(home: Path) -> TrustHome:
 def log_folder(home: Path) -> LogFolder:
     """The log of a home; nothing is made."""
     return LogFolder(home / "log")
+
+
+def log_of(home: Path, evidence: bytes | None) -> LogFolder | None:
+    """The home's log if it is the one that an evidence file (nothing of which is verified) names; None otherwise."""
+    folder = log_folder(home)
+    try:
+        published = folder.checkpoint()
+        if evidence is None or published is None:
+            return None
+        named = parse_proof(parse_evidence(evidence).proof).checkpoint
+        same = _origin(named) == _origin(published)
+    except (OSError, ValueError):
+        return None
+    return folder if same else None
+
+
+def _origin(note: bytes) -> str:
+    return parse_checkpoint(parse_note(note).text).origin
 
 
 def log_signer(home: Path, *, origin: str | None = None, passphrase: str | None = None) -> NoteSigner:

@@ -113,7 +113,7 @@ def _fields(value: Any, names: set[str]) -> Mapping[str, Any]:
 
 def _decode(text: str) -> bytes:
     """Base64 of either alphabet, padded. Raises EnvelopeFault."""
-    if not _BASE64_RE.fullmatch(text):
+    if len(text) % 4 or not _BASE64_RE.fullmatch(text):
         raise EnvelopeFault("envelope_malformed", "it is no base64")
     try:
         return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)

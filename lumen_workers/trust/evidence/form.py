@@ -81,15 +81,16 @@ def parse_evidence(data: bytes) -> Evidence:
     if more := value.keys() - _FIELDS:
         raise FormFault("unknown_field", f"field {sorted(more)[0][:40]!r} is unknown")
     try:
-        if value["mediaType"] != MEDIA_TYPE or not isinstance(value["proof"], str):
+        if value["mediaType"] != MEDIA_TYPE:
             raise ValueError(f"it is no {MEDIA_TYPE}")
+        if not isinstance(value["proof"], str) or not isinstance(value["entry"], str):
+            raise ValueError("proof or entry is no text")
         certificates = tuple(bytes_list(value["certificates"], MAX_CERTIFICATES))
-        entry = b64(value["entry"]) if isinstance(value["entry"], str) else b""
         return Evidence(
             envelope=value["envelope"],
             certificates=certificates,
             trust_file=read_fields(value),
-            entry=entry,
+            entry=b64(value["entry"]),
             proof=value["proof"],
         )
     except ValueError as error:

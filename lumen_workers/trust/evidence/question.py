@@ -55,17 +55,21 @@ class Question:
     """What a verifier knows and wants to know.
 
     ``roots`` are the pinned fingerprints. Subjects lie in ``folder`` (None: they are not looked at); ``files`` (name
-    as seen from the evidence file → path) are those that are asked about, empty: all. ``day`` is the one that the
-    evidence must be of. ``trust_file`` and ``crl`` are newer than the evidence's own, perhaps; ``log`` is the log now.
+    as seen from the evidence file → path) are those that are asked about, empty: all. ``whole``: it is the folder, a
+    day's, that is asked about, and evidence of something that lies in it is none of it. ``day`` is the one that the
+    evidence must be of. ``trust_file`` and ``crl`` are newer than the evidence's own; older ones are refused, but a
+    trust file that is only ``at_hand`` is then left out. ``log`` is the log now.
     """
 
     roots: Sequence[str]
     now: datetime
     folder: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    whole: bool = False
     day: date | None = None
     policy: VerifyPolicy = DEFAULT
     trust_file: TrustFile | None = None
+    at_hand: bool = False
     crl: bytes | None = None
     log: LogView | None = None
     snapshot: SnapshotCheck | None = None

@@ -84,3 +84,9 @@ class EvidenceReport(Record):
             "signer": self.signer,
             "day": self.day,
         }
+
+
+def one_line(text: object) -> str:
+    """A check's detail: one line that cannot steer a terminal. What was signed may still be hostile."""
+    line = " ".join(str(text).split())[:300]
+    return line if line.isprintable() else ascii(line)[1:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,7 +18,7 @@ from lumen_workers.trust.evidence.form import Evidence, FormFault, parse_evidenc
 from lumen_workers.trust.evidence.plain import NotPlain, digest_of
 from lumen_workers.trust.evidence.policy import Verdict
 from lumen_workers.trust.evidence.question import MANIFEST, Fails, LogView, Question, Skips
-from lumen_workers.trust.evidence.report import CHECKS, Check, EvidenceReport
+from lumen_workers.trust.evidence.report import CHECKS, Check, EvidenceReport, one_line
 from lumen_workers.trust.evidence.roots import RootFault, Roots, find_root
 from lumen_workers.trust.notes import BadSignature, Note, VerifierKey, cosigned_at, is_signed, parse_note
 from lumen_workers.trust.pki import certificates
@@ -29,6 +30,8 @@ from lumen_workers.trust.tlog.entries import parse_entry
 from lumen_workers.trust.tlog.policy import witnessed_at
 from lumen_workers.trust.tlog.proof import TlogProof, parse_proof
 from lumen_workers.trust.tlog.tree import LogFault
+
+_DAY_RE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _FUTURE: Final = timedelta(minutes=5)
 """A witness's clock may be so much before ours."""
@@ -116,12 +119,12 @@ class _Verifier:
             self._checks.append(Check(name=name, status="skipped", reason=skipped.reason, detail=str(skipped)))
             return True
         except (Fails, FormFault, RootFault, DocumentFault, EnvelopeFault, ChainFault) as fault:
-            self._checks.append(Check(name=name, status="failed", reason=fault.reason, detail=_line(fault)))
+            self._checks.append(Check(name=name, status="failed", reason=fault.reason, detail=one_line(fault)))
             return False
         except (StatementFault, CrlFault, LogFault) as fault:
-            self._checks.append(Check(name=name, status="failed", reason=fault.reason, detail=_line(fault)))
+            self._checks.append(Check(name=name, status="failed", reason=fault.reason, detail=one_line(fault)))
             return False
-        self._checks.append(Check(name=name, status="ran", detail=detail))
+        self._checks.append(Check(name=name, status="ran", detail=one_line(detail)))
         return True
 
     def _read_check(self) -> None:
@@ -138,9 +141,10 @@ class _Verifier:
         newer = self._ask.trust_file
         if newer is not None and newer.root == self._evidence.trust_file.root:
             known = read_trust(newer.trust, self._roots.root)
-            if known.version < self._trust.version:
+            if known.version >= self._trust.version:
+                self._trust = known
+            elif not self._ask.at_hand:
                 raise Fails("trust_version_lower", f"version {known.version} was given, {self._trust.version} is here")
-            self._trust = known
         return f"version {self._trust.version}"
 
     def _envelope_check(self) -> None:
@@ -246,7 +250,7 @@ class _Verifier:
         self._crl = own
         for der in given:
             known = check_crl(der, self._roots.root)
-            if known.number < own.number:
+            if known.number < own.number and not (self._ask.at_hand and der is not self._ask.crl):
                 raise Fails("crl_number_lower", f"list {known.number} was given, {own.number} is here")
             self._crl = max(self._crl, known, key=lambda item: item.number)
         if self._crl.this_update > self._ask.now + _FUTURE:
@@ -280,7 +284,7 @@ class _Verifier:
         return f"revoked later, on {self._revoked.since:%Y-%m-%d}"
 
     def _subjects_check(self) -> str:
-        for name in self._ask.files:
+        for name in (MANIFEST,) if self._ask.whole else self._ask.files:
             if name not in self._said.subjects:
                 raise Fails("file_not_attested", f"{name} is no subject")
         if self._ask.files:
@@ -324,7 +328,7 @@ class _Verifier:
                 raise Fails("log_unknown", f"it is the log {now.origin[:80]!r}")
             return self._still_there(self._ask.log, now)
         except OSError as error:
-            raise Fails("log_unreachable", _line(error)) from None
+            raise Fails("log_unreachable", one_line(error)) from None
 
     def _still_there(self, log: LogView, now: Checkpoint) -> str:
         old = self._checkpoint
@@ -368,7 +372,7 @@ class _Verifier:
 
     def _day(self) -> str | None:
         day = self._said.external.get("day")
-        return day if isinstance(day, str) else None
+        return day if isinstance(day, str) and _DAY_RE.fullmatch(day) else None
 
 
 def _opened(data: bytes) -> tuple[Note, Checkpoint]:
@@ -393,7 +397,3 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

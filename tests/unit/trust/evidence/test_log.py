@@ -94,9 +94,7 @@ def test_a_log_that_was_rolled_back_and_went_on(tmp_path: Path, known: Known) ->
     fork.owe(150)
     fork.count += 1000
     fork.owe(200)
-    assert fork.sequencer.append() > 0
-    while fork.sequencer.append():
-        pass
+    assert fork.sequencer.append() == 350
     assert known.asked(fork.folder) == ("log", "log_forked")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -199,12 +199,12 @@ class Days:
 
 
 @pytest.fixture
-def days(tmp_path: Path) -> Iterator[Days]:
+def days(tmp_path: Path) -> Days:
     made = Days(tmp_path)
     previous = None
     for number in range(4):
         previous = made.add(number, previous)
-    yield made
+    return made
 
 
 def test_a_chain_that_holds(days: Days) -> None:

@@ -109,7 +109,7 @@ def test_evidence_of_a_file_is_none_of_the_folder_that_it_lies_in(folder: Path) 
 def test_files_are_read_through_plain_folders_only(folder: Path) -> None:
     assert read_plain(folder, "report.txt", 3) == b"repo"
     assert len(digest_of(folder, "in/deep/data.csv")) == 64
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     (folder / "link").symlink_to(folder / "in")
     for name in ("link/deep/data.csv", "in", "in/deep/data.csv/x"):
         with pytest.raises(NotPlain):
@@ -117,4 +117,4 @@ def test_files_are_read_through_plain_folders_only(folder: Path) -> None:
     for name in ("nothing", "nothing/x"):
         with pytest.raises(FileNotFoundError):
             open_plain(folder, name)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

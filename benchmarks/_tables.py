@@ -97,6 +97,25 @@ def store(found: Mapping[str, Any]) -> str:
     return table(("", *kinds), rows)
 
 
+def audit(found: Mapping[str, Any]) -> str:
+    """The audit log: verified, written as a file, appended to."""
+    kinds = {name: found[name] for name in ("sqlite", "postgresql") if found[name] is not None}
+    first = next(iter(kinds.values()))
+    about = (
+        f"A chain of {first['rows']:,} lines ({first['file_mib']:.0f} MiB as a file). Python's allocator holds "
+        + " and ".join(f"{mib:.1f} MiB at most for {int(rows):,} lines" for rows, mib in first["allocated_mib"].items())
+        + "."
+    )
+    told = {
+        "verify_rows_per_s": "verified in the store",
+        "verify_file_rows_per_s": "verified in the file",
+        "export_rows_per_s": "exported",
+        "append_rows_per_s": "appended, each in a transaction",
+    }
+    rows = [(text, *(f"{kind[name]:,}" for kind in kinds.values())) for name, text in told.items()]
+    return f"{prose(about)}\n\n{table(('lines a second', *kinds), rows)}"
+
+
 def coverage(found: Mapping[str, Any]) -> str:
     """How often intervals hold the truth; what may be called a finding."""
     head = ("noise", "effect", "ours", "independent samples", "after the filters", "median width, ours", "independent")
@@ -280,6 +299,7 @@ def chaos(found: Mapping[str, Any]) -> str:
 
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     **EXPERIMENTS,
+    "audit": audit,
     "chaos": chaos,
     "coverage": coverage,
     "day": day,

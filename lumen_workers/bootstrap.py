@@ -19,6 +19,7 @@ from lumen_workers.adapters.sources import check_source, is_sampled, make_source
 from lumen_workers.adapters.store import open_store
 from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
+from lumen_workers.config.files import SignerFile
 from lumen_workers.domain.clock import Clock, SystemClock
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault
 from lumen_workers.domain.failures import Policy
@@ -38,6 +39,7 @@ from lumen_workers.pipelines.verdicts import judge
 if TYPE_CHECKING:
     from lumen_workers.trust.evidence.attest import Attestor
     from lumen_workers.trust.notes import NoteSigner
+    from lumen_workers.trust.tlog.policy import Policy as LogPolicy
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -184,9 +186,15 @@ def signer_of(settings: Settings) -> Signer:
 
     Raises ConfigError where it is another home's: a second key for one region would contradict the pinned one.
     """
-    from lumen_workers.trust.pins import open_signer
+    from lumen_workers.trust.pins import Pins, open_signer
 
     keys, region = settings.home / "keys", settings.region
+    elsewhere = settings.lumen.signers.get(region)
+    if elsewhere is not None:
+        signer = _signer_elsewhere(settings, elsewhere)
+        keys.mkdir(mode=0o700, exist_ok=True)
+        Pins(keys).pin(region, signer.fingerprint)
+        return signer
     if region in settings.lumen.peers and not (keys / f"{region}.pem").exists():
         raise ConfigError(
             f"the key of region {region} is not in {keys}: lumen.yaml has it under peers; set LUMEN_REGION to a region "
@@ -196,10 +204,40 @@ def signer_of(settings: Settings) -> Signer:
     return open_signer(keys, region, secret.get_secret_value() if secret else None)
 
 
-def rotate_key(settings: Settings) -> Signer:
-    """A new key for this process's region, pinned before the one that it replaces."""
-    from lumen_workers.trust.pins import rotate_signer
+def _signer_elsewhere(settings: Settings, file: SignerFile) -> Signer:
+    """A signer behind a command or on a token. Raises ConfigError for what is not there, and what the token raises."""
+    from lumen_workers.config.secrets import variable
+    from lumen_workers.trust.pki.upkeep import public_from
+    from lumen_workers.trust.signers.base import ElsewhereSigner
+    from lumen_workers.trust.signers.command import CommandDevice
+    from lumen_workers.trust.signers.pkcs11 import TokenDevice
 
+    where = f"{settings.file('lumen.yaml')}: signers.{settings.region}"
+    if file.pkcs11 is not None:
+        token = file.pkcs11
+        device = TokenDevice(str(token.module), token.token, token.key, variable(token.pin_env, where))
+        return ElsewhereSigner(device, device.public())
+    assert file.command is not None
+    assert file.public_key is not None
+    try:
+        public = public_from(file.public_key.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{where}: public_key {file.public_key} cannot be read: {error}") from None
+    return ElsewhereSigner(CommandDevice(file.command, keep=file.keep_env, limit_s=file.limit_s), public)
+
+
+def rotate_key(settings: Settings) -> Signer:
+    """A new key for this process's region, pinned before the one that it replaces.
+
+    A key that is elsewhere is made anew there: here the new public half is pinned.
+    """
+    from lumen_workers.trust.pins import Pins, rotate_signer
+
+    elsewhere = settings.lumen.signers.get(settings.region)
+    if elsewhere is not None:
+        signer = _signer_elsewhere(settings, elsewhere)
+        Pins(settings.home / "keys").rotate(settings.region, signer.fingerprint)
+        return signer
     secret = settings.env.key_pass
     return rotate_signer(settings.home / "keys", settings.region, secret.get_secret_value() if secret else None)
 
@@ -216,6 +254,7 @@ def log_signer_of(settings: Settings) -> NoteSigner:
 
 def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> Attestor:
     """Who attests for this process's region. Keys and a development root are made at first use."""
+    from lumen_workers.adapters.witnesses import AskWitnesses
     from lumen_workers.engine.attesting import make_attestor
 
     return make_attestor(
@@ -227,7 +266,17 @@ def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> 
         holder=holder,
         lease_ttl=timedelta(seconds=settings.env.lease_s),
         log=log_signer_of(settings),
+        witnesses=AskWitnesses(functools.partial(_witness_policy, settings), settings.lumen.log.witness_s),
     )
+
+
+def _witness_policy(settings: Settings) -> LogPolicy:
+    """Who witnesses the home's log: the root's trust document says so."""
+    from lumen_workers.engine.attesting import trust_home
+    from lumen_workers.trust.pki.documents import read_trust
+
+    home = trust_home(settings.home)
+    return read_trust(home.trust_file().trust, home.root).policy
 
 
 def roots_of(settings: Settings, now: datetime | None = None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ missing() {
     has faketime || printf 'faketime '
     has openssl || printf 'openssl '
     has certtool || printf 'gnutls-bin '
+    has softhsm2-util || printf 'softhsm2 '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
 }
 

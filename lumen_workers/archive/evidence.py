@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
 from lumen_workers.archive import layout
 from lumen_workers.archive.faults import printable
-from lumen_workers.archive.layout import FILES, MANIFEST, SUMS
+from lumen_workers.archive.layout import FILES, MANIFEST, SUMS, parse_snapshot_name
 from lumen_workers.archive.manifest import MAX_MANIFEST_BYTES, Manifest, files_root, parse_manifest
 from lumen_workers.archive.walk import Kind, Tree
+from lumen_workers.domain.errors import UsageError
 from lumen_workers.trust.evidence.form import MAX_BYTES
 from lumen_workers.trust.evidence.plain import read_plain
 from lumen_workers.trust.evidence.policy import DEFAULT, VerifyPolicy
@@ -33,6 +34,22 @@ def read_evidence(path: Path) -> bytes | None:
         return read_plain(path.parent, path.name, MAX_BYTES)
     except OSError:
         return None
+
+
+def all_evidence(root: Path) -> Iterator[tuple[str, bytes | None]]:
+    """Every evidence file of the days' folders below ``root``, by day: its path as seen from there, and its bytes.
+
+    None: it cannot be read. Nothing where there is no such folder.
+    """
+    names = sorted(item.name for item in root.iterdir()) if root.is_dir() else []
+    for name in names:
+        try:
+            parse_snapshot_name(name)
+            found = evidence_in(root / name)
+        except (UsageError, NotADirectoryError):
+            continue  # something of somebody else's
+        for item in found:
+            yield f"{name}/{item}", read_evidence(root / name / item)
 
 
 def verify_day(

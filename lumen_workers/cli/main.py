@@ -17,6 +17,7 @@ from lumen_workers.cli import (
     alert,
     archive,
     attest,
+    audit,
     broker,
     control,
     daily,
@@ -84,6 +85,7 @@ app.add_typer(broker.app, name="broker")
 exporter.register(app)
 web.register(app)
 app.add_typer(archive.app, name="archive")
+app.add_typer(audit.app, name="audit")
 app.add_typer(alert.app, name="alert")
 data.register(app)
 

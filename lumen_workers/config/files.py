@@ -45,6 +45,7 @@ Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
 LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
 Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(unique)]
+FilePath = Annotated[Path, Field(strict=False)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprints = Annotated[tuple[Fingerprint, ...], Field(strict=False, min_length=1), AfterValidator(unique)]
 
@@ -63,6 +64,33 @@ class LogFile(Strict):
     witness_s: Annotated[Number, Field(gt=0, le=60)] = 5.0
 
 
+class TokenFile(Strict):
+    """A key on a token: the PKCS#11 library, the token's and the key's labels, the variable that has the PIN."""
+
+    module: FilePath
+    token: str
+    key: str
+    pin_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] = "LUMEN_PKCS11_PIN"
+
+
+class SignerFile(Strict):
+    """Where a region's key is, if not in the home: behind a command (with its public key), or on a token."""
+
+    command: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    public_key: FilePath | None = None
+    limit_s: Annotated[Number, Field(gt=0, le=120)] = 20.0
+    keep_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    pkcs11: TokenFile | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.command is None) == (self.pkcs11 is None):
+            raise ValueError("give command (with public_key) or pkcs11")
+        if (self.command is None) != (self.public_key is None):
+            raise ValueError("command and public_key go together")
+        return self
+
+
 class LumenFile(Strict):
     """``configs/lumen.yaml``."""
 
@@ -72,13 +100,15 @@ class LumenFile(Strict):
     peers: dict[RegionName, Fingerprint | Fingerprints] = {}
     roots: Annotated[tuple[Fingerprint, ...], Field(strict=False), AfterValidator(unique)] = ()
     log: LogFile = LogFile()
+    signers: dict[RegionName, SignerFile] = {}
     stand_in: StandInFile = StandInFile()
     messages: Literal["plain", "signed"] = "plain"
 
     @model_validator(mode="after")
     def _known_peers(self) -> Self:
-        if unknown := [region for region in self.peers if region not in self.regions]:
-            raise ValueError(f"peers: unknown region {unknown[0]}; the regions are {', '.join(self.regions)}")
+        for name, named in (("peers", self.peers), ("signers", self.signers)):
+            if unknown := [region for region in named if region not in self.regions]:
+                raise ValueError(f"{name}: unknown region {unknown[0]}; the regions are {', '.join(self.regions)}")
         return self
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 
-from lumen_workers.domain.errors import BuildError, LeaseLost, StoreUnavailable
+from lumen_workers.domain.errors import BuildError, LeaseLost, NotFound, StoreUnavailable
 from lumen_workers.domain.failures import AlarmSeverity
-from lumen_workers.domain.runs import Cause, Lease, Owed, OwedState, Run, RunStatus, Seal
+from lumen_workers.domain.ports import Store
+from lumen_workers.domain.runs import Cause, Lease, Owed, OwedState, Result, Run, RunStatus, Seal
 from lumen_workers.engine import tickets
 from lumen_workers.engine.attempts import attempt, done_stages, first_stage, lost_in_a_row, rerun, runs_of
 from lumen_workers.engine.context import Context
@@ -234,6 +235,14 @@ def _ask_for_cross_verification(ctx: Context, run: Run) -> None:
     peer = peer_of(ctx, ctx.region)
     if run.winner and peer is not None:
         send_owed(ctx, CROSS_VERIFY, owed_key(run.pipeline, run.day, run.revision), peer, run.trace_id)
+
+
+def trace_of(store: Store, result: Result | None) -> str | None:
+    """The trace id of the run that won a day; None where nobody has, or the run is no longer known."""
+    try:
+        return None if result is None else store.runs.get(result.run_id).trace_id
+    except NotFound:
+        return None
 
 
 def send_owed(ctx: Context, kind: str, key: str, region: str, trace_id: str) -> None:

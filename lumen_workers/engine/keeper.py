@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from collections.abc import Iterator
@@ -54,7 +55,9 @@ def keep(leases: LeaseStore, lease: Lease, ttl: timedelta, clock: Clock) -> Iter
             else:
                 held_since = asked
 
-    thread = threading.Thread(target=renew, name=f"keep {lease.name}", daemon=True)
+    # In this thread's context: what the renewal logs belongs to the same work.
+    inside = contextvars.copy_context()
+    thread = threading.Thread(target=inside.run, args=(renew,), name=f"keep {lease.name}", daemon=True)
     thread.start()
     try:
         yield kept

@@ -10,7 +10,7 @@ from typing import TypeVar
 from lumen_workers.domain.errors import StoreUnavailable
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import new_trace_id
-from lumen_workers.domain.runs import Owed, Run, RunStatus, StageStatus
+from lumen_workers.domain.runs import Owed, Result, Run, RunStatus, StageStatus
 from lumen_workers.engine import slots, tickets
 from lumen_workers.engine.attempts import lost_in_a_row, runs_of
 from lumen_workers.engine.context import Context
@@ -25,6 +25,7 @@ from lumen_workers.engine.flow import (
     send_next,
     send_owed,
     start,
+    trace_of,
 )
 from lumen_workers.engine.regions import JOBS, Regions, look_at
 from lumen_workers.engine.requests import REQUEST, pursue
@@ -191,17 +192,15 @@ def _revive(ctx: Context, regions: Regions, pipelines: Mapping[str, Pipeline], r
 
 def _pass_on(ctx: Context, regions: Regions, row: Owed) -> bool:
     """An owed cross-verification goes to its region again, or to another one that can and has not won the day."""
-    key, name = row.key, row.region
+    key, name, result = row.key, row.region, _result_of(ctx, row)
     if not regions.able(name):
-        pipeline, day, revision = str(row.payload["pipeline"]), str(row.payload["day"]), int(row.payload["revision"])
-        result = ctx.store.runs.result(pipeline, date.fromisoformat(day), revision)
         winner = result.region if result is not None else None
         others = (n for n in regions.stand_ins[name].regions if regions.able(n) and n != winner)
         if (other := next(others, None)) is None:
             return False
         ctx.store.owed.pass_on(CROSS_VERIFY, key, other, f"{name} cannot; passed on to {other}")
         name = other
-    send_owed(ctx, CROSS_VERIFY, key, name, new_trace_id())
+    send_owed(ctx, CROSS_VERIFY, key, name, trace_of(ctx.store, result) or new_trace_id())
     return True
 
 
@@ -216,7 +215,14 @@ def _check_age(ctx: Context, row: Owed) -> bool:
         f"{row.key}: {row.region} has not cross-verified it since {row.created:%Y-%m-%d %H:%M} UTC; "
         f"does a worker run for {row.region}?",
         facts={"region": row.region},
+        trace_id=trace_of(ctx.store, _result_of(ctx, row)),
     )
+
+
+def _result_of(ctx: Context, row: Owed) -> Result | None:
+    """The result that an owed cross-verification is of."""
+    pipeline, day, revision = str(row.payload["pipeline"]), str(row.payload["day"]), int(row.payload["revision"])
+    return ctx.store.runs.result(pipeline, date.fromisoformat(day), revision)
 
 
 def _tell_silence(ctx: Context, regions: Regions, standing: frozenset[str]) -> bool:

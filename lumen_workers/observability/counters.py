@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.samples import Exemplar, Sample
 
 from lumen_workers.domain.ports import Store
-from lumen_workers.domain.runs import StageStatus
+from lumen_workers.domain.runs import Run, RunStatus, StageStatus
 from lumen_workers.observability.view import View
 
 OTHER: Final = "other"
@@ -24,6 +24,10 @@ OTHER: Final = "other"
 
 _RECENT: Final = timedelta(days=1)
 _EXEMPLARS: Final = 100
+_COUNTED: Final = {
+    StageStatus.DONE: "lumen_stage_success_total",
+    StageStatus.FAILED: "lumen_stage_failed_total",
+}
 
 _Key = tuple[tuple[str, str], ...]
 
@@ -45,7 +49,7 @@ ABOUT: Final = {
 
 
 class Counters:
-    """Every counter of the store. Failed stages of the last day carry their trace and run id as exemplars."""
+    """Every counter of the store. Those of runs and stages carry the last day's newest trace as exemplar."""
 
     def __init__(self, view: View) -> None:
         self._bases = _bases(view)
@@ -61,8 +65,8 @@ class Counters:
             family = CounterMetricFamily(name, ABOUT.get(name, "Counted in the store"))
             for key, value in rows.items():
                 exemplar = None
-                if value and name == "lumen_stage_failed_total":
-                    exemplar = exemplars.pop(_without_runner(key), None)
+                if value:
+                    exemplar = exemplars.pop((name, _without_runner(key)), None)
                 family.samples.append(Sample(f"{family.name}_total", dict(key), value, None, exemplar))
             yield family
 
@@ -107,21 +111,29 @@ def _bases(view: View) -> dict[str, dict[_Key, int]]:
     return values
 
 
-def _exemplars(store: Store, fold: _Fold, now: datetime) -> dict[_Key, Exemplar]:
-    """The newest failed stage for each set of labels but ``runner``, which a run's row does not name."""
-    found: dict[_Key, Exemplar] = {}
-    for run in store.runs.failed(now - _RECENT, _EXEMPLARS):
+def _exemplars(store: Store, fold: _Fold, now: datetime) -> dict[tuple[str, _Key], Exemplar]:
+    """Counter and labels but ``runner``, which a run's row does not name → the newest run or stage that it counts."""
+    since = now - _RECENT
+    ended = store.runs.ended(since, _EXEMPLARS)
+    tried_again = {run.follows for run in ended}  # no end for good, so it is not counted as a run
+    found: dict[tuple[str, _Key], Exemplar] = {}
+
+    def note(run: Run, name: str, at: datetime, **labels: str) -> None:
+        of_run = {"pipeline": run.pipeline, "version": run.version, "region": run.region, **labels}
+        exemplar = Exemplar({"trace_id": run.trace_id, "run_id": run.run_id}, 1.0, at.timestamp())
+        found[name, fold.key(of_run)] = exemplar
+
+    for run in ended:
+        if run.run_id not in tried_again:
+            ending = "failed" if run.status is RunStatus.FAILED else "success"
+            for name in ("lumen_runs_total", f"lumen_runs_{ending}_total"):
+                note(run, name, run.ended or run.queued_at, error_class=run.error_class or "")
+    # Failures are rarer than all the rest and must not be pushed out by it.
+    for run in (*ended, *store.runs.failed(since, _EXEMPLARS)):
         for stage in run.stages:
-            if stage.status is StageStatus.FAILED and stage.carried_from is None:
-                labels = {
-                    "pipeline": run.pipeline,
-                    "version": run.version,
-                    "region": run.region,
-                    "stage": stage.name,
-                    "error_class": stage.error_class or "",
-                }
-                ended = (stage.ended or stage.started).timestamp()
-                found[fold.key(labels)] = Exemplar({"trace_id": run.trace_id, "run_id": run.run_id}, 1.0, ended)
+            if stage.status in _COUNTED and stage.carried_from is None:
+                at, error_class = stage.ended or stage.started, stage.error_class or ""
+                note(run, _COUNTED[stage.status], at, stage=stage.name, error_class=error_class)
     return found
 
 

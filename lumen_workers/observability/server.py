@@ -178,6 +178,7 @@ def run_row(run: Run) -> dict[str, Any]:
         "status": run.status.value,
         "error_class": run.error_class,
         "trace_id": run.trace_id,
+        "root": run.digest,
         "started": iso(run.started) if run.started else None,
         "ended": iso(run.ended) if run.ended else None,
     }

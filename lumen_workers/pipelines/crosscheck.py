@@ -12,7 +12,7 @@ from lumen_workers.domain.errors import NotFound, UsageError
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.runs import OwedState, Result
 from lumen_workers.engine.context import Context
-from lumen_workers.engine.flow import CROSS_VERIFY, overdue_key, owed_key
+from lumen_workers.engine.flow import CROSS_VERIFY, overdue_key, owed_key, trace_of
 
 _SHOWN = 20
 """Faults that are told; a damaged snapshot may have thousands."""
@@ -38,7 +38,12 @@ def cross_verify(ctx: Context, key: str) -> str:
     if faults:
         # First the alarm: a row that is settled is never looked at again.
         ctx.store.notices.raise_alarm(
-            f"cross_verify/{key}", "cross_verify_failed", AlarmSeverity.PAGE, f"{key}: {ctx.region} found {detail}"
+            f"cross_verify/{key}",
+            "cross_verify_failed",
+            AlarmSeverity.PAGE,
+            f"{key}: {ctx.region} found {detail}",
+            facts={"run_id": result.run_id, "region": ctx.region},
+            trace_id=trace_of(ctx.store, result),
         )
     ctx.store.owed.settle(CROSS_VERIFY, key, state, by=ctx.region, detail=detail)
     ctx.store.notices.resolve(overdue_key(key), ctx.holder)

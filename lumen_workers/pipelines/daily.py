@@ -101,7 +101,8 @@ def sign(work: StageWork) -> Outputs:
     """This region's signature over the manifest, and its run manifest, beside the snapshot."""
     ctx, name = work.ctx, name_of(work.seal)
     signer = ctx.signer()
-    manifest = (work.published["freeze"] / SNAPSHOT / MANIFEST).read_bytes()
+    folder = work.published["freeze"] / SNAPSHOT
+    manifest = (folder / MANIFEST).read_bytes()
     home, standing = ctx.attestor().trust()
     signature = signatures.sign_bytes(
         manifest,
@@ -111,7 +112,7 @@ def sign(work: StageWork) -> Outputs:
         root_fingerprint=home.root_fingerprint,
     )
     ctx.remote.attach(name, signature_path(ctx.region), signature)
-    ctx.remote.attach(name, run_path(work.run.run_id), run_manifest(work, signer.fingerprint))
+    ctx.remote.attach(name, run_path(work.run.run_id), run_manifest(work, folder, signer.fingerprint))
     return {"fingerprint": signer.fingerprint}
 
 

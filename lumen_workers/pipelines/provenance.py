@@ -12,22 +12,21 @@ from pathlib import Path
 from typing import Final
 
 from lumen_workers.archive.layout import FILES, MANIFEST, FileEntry, report_path
-from lumen_workers.archive.manifest import parse_manifest
+from lumen_workers.archive.manifest import Manifest, parse_manifest
 from lumen_workers.domain.clock import iso
 from lumen_workers.engine.declare import StageWork
+from lumen_workers.trust.audit.attested import AUDIT
 from lumen_workers.trust.evidence.plain import digest_of
 from lumen_workers.trust.statement import Material, Statement
 
 BUILD_TYPE: Final = "lumen/daily-report@v1"
-AUDIT: Final = "audit:"
-"""Before the name of a chain of the audit log, among the materials."""
-
 _SHA256_DIGITS: Final = 64
 
 
-def run_manifest(work: StageWork, fingerprint: str) -> bytes:
-    """Canonical JSON of one run."""
+def run_manifest(work: StageWork, folder: Path, fingerprint: str) -> bytes:
+    """JSON of one run, which built the snapshot in ``folder`` and signs with the key of ``fingerprint``."""
     ctx, run, seal = work.ctx, work.run, work.seal
+    manifest = parse_manifest((folder / MANIFEST).read_bytes())
     data = {
         "run_id": run.run_id,
         "pipeline": run.pipeline,
@@ -44,8 +43,16 @@ def run_manifest(work: StageWork, fingerprint: str) -> bytes:
         "git": {"sha": _git("rev-parse", "HEAD"), "branch": _git("rev-parse", "--abbrev-ref", "HEAD")},
         "trace_id": run.trace_id,
         "time_utc": iso(ctx.store.now()),
-        "inputs": {"seal": seal.digest(), "watermark": dict(sorted(seal.watermark.items()))},
-        "outputs": {"root": work.outputs["freeze"]["root"], "snapshot": work.outputs["freeze"]["snapshot"]},
+        "inputs": {
+            "seal": seal.digest(),
+            "watermark": dict(sorted(seal.watermark.items())),
+            "materials": [material.as_json() for material in inputs_of(work, manifest)],
+        },
+        "outputs": {
+            "root": work.outputs["freeze"]["root"],
+            "snapshot": work.outputs["freeze"]["snapshot"],
+            "files": [material.as_json() for material in outputs_of(folder, manifest)],
+        },
         "key_fingerprint": fingerprint,
     }
     return (json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
@@ -55,10 +62,8 @@ def statement_of(work: StageWork, folder: Path, identity: str) -> Statement:
     """What the region attests of the snapshot in ``folder``: manifest, bundle and report, and what they are made of."""
     ctx, run, seal = work.ctx, work.run, work.seal
     manifest = parse_manifest((folder / MANIFEST).read_bytes())
-    report = f"{FILES}/{report_path(seal.day, 'pdf')}"
-    names = [MANIFEST, *([manifest.tar.name] if manifest.tar else []), *([report] if manifest.plain_copy else [])]
     return Statement(
-        subjects=[Material(name=name, sha256=digest_of(folder, name)) for name in names],
+        subjects=outputs_of(folder, manifest),
         build_type=BUILD_TYPE,
         external={"pipeline": run.pipeline, "day": seal.day.isoformat(), "revision": seal.revision},
         internal={
@@ -68,7 +73,7 @@ def statement_of(work: StageWork, folder: Path, identity: str) -> Statement:
             "config_digest": ctx.config_digest,
             "git": _git("rev-parse", "HEAD"),
         },
-        materials=[*_inputs(manifest.files), *_sources(work)],
+        materials=inputs_of(work, manifest),
         builder=identity,
         version=version("lumen-workers"),
         invocation=run.run_id,
@@ -77,7 +82,19 @@ def statement_of(work: StageWork, folder: Path, identity: str) -> Statement:
     )
 
 
-def _inputs(files: Sequence[FileEntry]) -> list[Material]:
+def outputs_of(folder: Path, manifest: Manifest) -> list[Material]:
+    """Manifest, bundle and report of the snapshot in ``folder``."""
+    report = f"{FILES}/{report_path(manifest.day, 'pdf')}"
+    names = [MANIFEST, *([manifest.tar.name] if manifest.tar else []), *([report] if manifest.plain_copy else [])]
+    return [Material(name=name, sha256=digest_of(folder, name)) for name in names]
+
+
+def inputs_of(work: StageWork, manifest: Manifest) -> list[Material]:
+    """What the day is made of: its exported rows, seal, configuration, code, the day before, the audit log's heads."""
+    return [*_exported(manifest.files), *_sources(work)]
+
+
+def _exported(files: Sequence[FileEntry]) -> list[Material]:
     """The day's exported rows; what the day makes of them, the report and the seal, is none."""
     inputs = f"{FILES}/loops/"
     return [Material(name=entry.path, sha256=entry.sha256) for entry in files if entry.path.startswith(inputs)]

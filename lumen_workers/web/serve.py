@@ -40,10 +40,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
             holder = f"{settings.region}/{settings.env.host}/{os.getpid()}"
             rules = Rules(store, settings.loops, bootstrap.actuators(settings), refused=bootstrap.refused, by=holder)
             app = make_app(Desk(store=store, loops=settings.loops, rules=rules), token=token)
-            name = f"[{host}]" if ":" in host else host
-            sys.stdout.write(f"web at http://{name}:{listener.getsockname()[1]}\n")
-            sys.stdout.flush()
-            server_of(app).run(sockets=[listener])
+            run("web", app, host, listener)
         finally:
             store.close()
 
@@ -61,16 +58,24 @@ def token_of(settings: Settings) -> str | None:
     return token
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, name: str = "lumen web", choose: str = "--port or LUMEN_WEB_PORT") -> socket.socket:
     """A socket that listens (port 0: any free one). Raises EnvironmentFault."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=64)
     except OSError as error:
         raise EnvironmentFault(
-            f"lumen web cannot listen on {host}:{port}: {error.strerror}; choose another with --port or LUMEN_WEB_PORT "
+            f"{name} cannot listen on {host}:{port}: {error.strerror}; choose another with {choose} "
             "(0 takes any free one)"
         ) from None
+
+
+def run(name: str, app: ASGIApp, host: str, listener: socket.socket) -> None:
+    """Say where it is, and answer until SIGINT or SIGTERM."""
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"{name} at http://{shown}:{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    server_of(app).run(sockets=[listener])
 
 
 def server_of(app: ASGIApp) -> uvicorn.Server:

@@ -11,6 +11,7 @@ from typing import Any
 from lumen_workers.domain.ports import Store
 from lumen_workers.engine.execute import clean
 from lumen_workers.engine.outcome import Fence
+from lumen_workers.worker import logs
 from lumen_workers.worker.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,14 @@ def refuse(
     store: Store, region: str, task: str, reason: str, payload: Mapping[str, Any], refusal: Refusal = Refusal.INVALID
 ) -> None:
     """Keep one message, and count it. Its trace id is taken from the keyword arguments, if it is one."""
-    log.warning("%s: refused: %s", task, reason)
     kwargs = payload.get("kwargs")
     trace = kwargs.get("trace_id") if isinstance(kwargs, Mapping) else None
     known = isinstance(trace, str) and _TRACE.fullmatch(trace)
+    token = logs.trace.set(trace if known else logs.trace.get())  # one that never became a task has set none
+    try:
+        log.warning("%s: refused: %s", task, reason)
+    finally:
+        logs.trace.reset(token)
     text = clean(json.dumps(payload, default=str, ensure_ascii=False))[:_LIMIT]
     store.notices.refuse(clean(task)[:200], region, clean(reason)[:1000], text, trace if known else None)
     store.tallies.add(REFUSED, {"region": region, "reason": refusal.value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -144,10 +145,11 @@ def test_evidence_that_does_not_hold_fails_the_run(world: World, harm: str) -> N
 
 
 def test_evidence_that_was_changed_later_fails_the_cross_verification(world: World) -> None:
-    run(world)
+    made = run(world)
     (snapshot(world) / f"{A}.lumen.json").write_bytes(b"{}")
     assert step(world) == f"{KEY}: failed"
-    assert world.alarms() == {"cross_verify_failed"}
+    [alarm] = world.store.notices.alarms()
+    assert (alarm.kind, alarm.trace_id, alarm.facts["run_id"]) == ("cross_verify_failed", made.trace_id, made.run_id)
 
 
 def test_a_log_that_refuses_fails_the_run_and_pages(world: World) -> None:
@@ -292,6 +294,10 @@ def test_a_korean_day_is_korean(world: World) -> None:
     assert any("가" <= letter <= "힣" for letter in text)
 
 
+def sha256_of(world: World, name: str) -> str:
+    return hashlib.sha256((snapshot(world) / name).read_bytes()).hexdigest()
+
+
 def test_the_index_names_every_result_and_the_run_manifest_who_made_it(world: World) -> None:
     first = run(world)
     step(world)
@@ -311,7 +317,18 @@ def test_the_index_names_every_result_and_the_run_manifest_who_made_it(world: Wo
         manifest = json.loads((snapshot(world) / "runs" / f"{made.run_id}.json").read_text())
         assert manifest["trace_id"] == made.trace_id
         assert (manifest["region"], manifest["attempt"], manifest["revision"]) == (region, 1, 1)
-        assert manifest["outputs"] == {"root": first.digest, "snapshot": DAY.isoformat()}
+        outputs = {name: manifest["outputs"][name] for name in ("root", "snapshot")}
+        assert outputs == {"root": first.digest, "snapshot": DAY.isoformat()}
+        files = {item["name"]: item["digest"]["sha256"] for item in manifest["outputs"]["files"]}
+        names = {"snapshot.manifest.json", "bundle.tar.gz", f"files/controls/reports/report_{DAY}.pdf"}
+        assert files == {name: sha256_of(world, name) for name in names}
+        inputs = {item["name"]: item["digest"]["sha256"] for item in manifest["inputs"]["materials"]}
+        exported = [path for path in snapshot(world).glob("files/loops/**/*") if path.is_file()]
+        names = {path.relative_to(snapshot(world)).as_posix() for path in exported}
+        assert {name: inputs[name] for name in inputs if "/" in name} == {
+            name: sha256_of(world, name) for name in names
+        }
+        assert inputs.keys() >= {"seal", "configuration", f"audit:{A}"}
         assert set(manifest["git"]) == {"sha", "branch"}
         assert manifest["key_fingerprint"] == world.keys[region].fingerprint
         assert manifest["inputs"]["seal"] == world.store.runs.seals("daily", DAY)[0].digest()

@@ -47,10 +47,9 @@ class Machine:
         (self.configs / "loops.yaml").write_text("loops:\n  main: {source: mock, rate_hz: 5}\n")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, peers: dict[str, str]) -> None:
-        (self.configs / "lumen.yaml").write_text(
-            json.dumps({"regions": [A, B], "peers": peers, "messages": "signed", "stand_in": {"after_s": 10}})
-        )
+    def configure(self, peers: dict[str, str], roots: list[str]) -> None:
+        known = {"peers": peers, "roots": roots, "messages": "signed"}
+        (self.configs / "lumen.yaml").write_text(json.dumps({"regions": [A, B], "stand_in": {"after_s": 10}, **known}))
 
     def call(self, *words: str) -> Any:
         ran = subprocess.run(
@@ -92,10 +91,12 @@ def machines(
     shared = {"LUMEN_STORE_URL": url, "LUMEN_BROKER_URL": broker.url, "LUMEN_ARCHIVE": str(tmp_path / "archive")}
     pair = [Machine(tmp_path, region, shared) for region in (A, B)]
     for machine in pair:
-        machine.configure({})
-    prints = {machine.region: machine.call("pki", "show")["fingerprint"] for machine in pair}
+        machine.configure({}, [])
+    shown = {machine.region: machine.call("pki", "show") for machine in pair}
+    roots = [told["root_fingerprint"] for told in shown.values()]
     for machine in pair:
-        machine.configure({region: value for region, value in prints.items() if region != machine.region})
+        peers = {region: told["fingerprint"] for region, told in shown.items() if region != machine.region}
+        machine.configure(peers, roots)
     store = open_store(url)
     yield pair[0], pair[1], store
     for machine in pair:

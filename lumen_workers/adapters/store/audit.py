@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.rows import Row, columns
 from lumen_workers.adapters.store.schema import audit, audit_heads
-from lumen_workers.domain.clock import iso
+from lumen_workers.domain.clock import from_us, iso
 from lumen_workers.domain.regions import AuditEntry
-
-GENESIS = "0" * 64
-"""What the first line of a chain stands on."""
+from lumen_workers.trust import canonical
+from lumen_workers.trust.audit.rows import GENESIS, hash_of
 
 _CHUNK = 1000
 
@@ -84,6 +83,26 @@ class SqlAudit:
             if len(rows) < _CHUNK:
                 return
 
+    def names(self) -> list[str]:
+        """Every chain that has lines or a head, sorted."""
+        both = sa.union(sa.select(audit.c.chain), sa.select(audit_heads.c.chain))
+        with self._database.glance() as connection:
+            return sorted(str(name) for name in connection.execute(both).scalars())
+
+    def raw(self, chain: str) -> Iterator[dict[str, Any]]:
+        """A whole chain as the table has it, whatever stands there, by number."""
+        rows: Sequence[Row] = ()
+        while True:
+            statement = _RAW.where(audit.c.chain == chain)
+            if rows:
+                statement = statement.where(audit.c.seq > rows[-1].seq)
+            with self._database.glance() as connection:
+                rows = connection.execute(statement).all()
+            for row in rows:
+                yield _found(row)
+            if len(rows) < _CHUNK:
+                return
+
 
 def record(
     database: Database,
@@ -118,7 +137,8 @@ def record(
         hash="",
     )
     digest = hash_of(entry)
-    values = {name: getattr(entry, name) for name in _NAMES} | {"detail": _canonical(entry.detail), "hash": digest}
+    stored = {"detail": canonical.dumps(entry.detail).decode(), "hash": digest}
+    values = {name: getattr(entry, name) for name in _NAMES} | stored
     connection.execute(_INSERT, values)
     connection.execute(_MOVE_HEAD, {"of_chain": chain, "seq": entry.seq, "hash": digest})
     return replace(entry, hash=digest)
@@ -129,17 +149,20 @@ _OF_CHAIN = audit_heads.c.chain == sa.bindparam("of_chain")
 _HEAD = sa.select(audit_heads).where(_OF_CHAIN).with_for_update()
 _INSERT = sa.insert(audit)
 _MOVE_HEAD = sa.update(audit_heads).where(_OF_CHAIN)
-
-
-def hash_of(entry: AuditEntry) -> str:
-    """SHA-256, hex, of the canonical JSON of everything in ``entry`` but its hash."""
-    data = {name: getattr(entry, name) for name in _NAMES if name != "hash"} | {"ts": iso(entry.ts)}
-    return hashlib.sha256(_canonical(data).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_TS = sa.type_coerce(audit.c.ts, sa.BigInteger).label("ts")
+_RAW = sa.select(*(_TS if column is audit.c.ts else column for column in audit.c)).order_by(audit.c.seq).limit(_CHUNK)
 
 
 def _entry(row: Row) -> AuditEntry:
     return AuditEntry(**columns(AuditEntry, audit, row) | {"detail": json.loads(row.detail)})
+
+
+def _found(row: Row) -> dict[str, Any]:
+    """A row with its instant as text and its detail parsed; where we write them otherwise, as they stand there."""
+    found = dict(row._mapping)
+    with contextlib.suppress(OverflowError):  # an instant that no calendar has
+        found["ts"] = iso(from_us(found["ts"])) if type(found["ts"]) is int else found["ts"]
+    with contextlib.suppress(AttributeError, ValueError):
+        detail = canonical.loads(found["detail"].encode())
+        found["detail"] = detail if canonical.dumps(detail) == found["detail"].encode() else found["detail"]
+    return found

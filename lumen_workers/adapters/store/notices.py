@@ -193,9 +193,10 @@ def end(database: Database, connection: sa.Connection, key: str, by: str) -> boo
     """Resolve an alarm inside a transaction. False: it does not stand."""
     values = {"resolved_at": database.now(connection), "resolved_by": by}
     where = (alarms.c.key == key) & alarms.c.resolved_at.is_(None)
-    if not connection.execute(sa.update(alarms).where(where).values(values)).rowcount:
+    found = connection.execute(sa.update(alarms).where(where).values(values).returning(alarms.c.trace_id)).first()
+    if found is None:
         return False
-    record(database, connection, by, "alarm resolved", subject=key)
+    record(database, connection, by, "alarm resolved", subject=key, trace_id=found.trace_id)
     return True
 
 

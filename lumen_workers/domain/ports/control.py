@@ -62,6 +62,12 @@ class AuditStore(Protocol):
     def walk(self, chain: str) -> Iterator[AuditEntry]:
         """A whole chain, from its first line."""
 
+    def names(self) -> list[str]:
+        """Every chain that has lines or a head, sorted."""
+
+    def raw(self, chain: str) -> Iterator[dict[str, Any]]:
+        """A whole chain by number, whatever somebody has made of it: ``trust.audit.rows.AuditRow``."""
+
 
 class TallyStore(Protocol):
     """Counters that survive restarts."""

@@ -93,7 +93,7 @@ class Sequencer:
                     lease = self.leases.renew(lease, self.ttl)
                     head = self._extend(head, rows, lease)
                     count += len(rows)
-                if count and self.witnesses is not None:
+                if self.witnesses is not None and (count or not self._is_witnessed(head)):
                     self._witness(head, self.leases.renew(lease, self.ttl))
                 return count
             except OSError as error:
@@ -237,6 +237,11 @@ class Sequencer:
                 raise LogFault("log_forked", "the new tree does not go on from the old one")
         except LogFault as error:
             raise self._refusal(str(error)) from None
+
+    @staticmethod
+    def _is_witnessed(head: LogHead) -> bool:
+        """Whether anybody but the log has signed it."""
+        return len(parse_note(head.note).signatures) > 1
 
     def _witness(self, head: LogHead, lease: Lease) -> None:
         """Add what witnesses say of the newest checkpoint. Without them it stands as it is."""

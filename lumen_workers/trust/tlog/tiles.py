@@ -52,7 +52,7 @@ def parse_path(path: str) -> Tile | None:
         return None
     level = None if match["level"] == "entries" else int(match["level"])
     tile = Tile(level, int(match["index"].replace("x", "").replace("/", "")), int(match["width"] or WIDTH))
-    return tile if tile.path == path and (level is None or level < 64) else None
+    return tile if tile.path == path and tile.width <= WIDTH and (level is None or level < 64) else None
 
 
 def tiles_of(size: int) -> Iterator[Tile]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from lumen_workers.adapters.store import SqlStore
-from lumen_workers.adapters.store.audit import GENESIS, hash_of
 from lumen_workers.archive.layout import snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.notices import SendState
@@ -19,6 +18,7 @@ from lumen_workers.engine.flow import CROSS_VERIFY, owed_key
 from lumen_workers.engine.outbox import TRIES
 from lumen_workers.engine.requests import REQUEST
 from lumen_workers.engine.tickets import failed_stage, ticket_key
+from lumen_workers.trust.audit.rows import GENESIS, hash_of
 
 PIPELINE: Final = "daily"
 GRAVE: Final = frozenset({"digest_mismatch", "cross_verify_failed", "not_started"})

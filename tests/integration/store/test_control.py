@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from support.store_records import SPEC
 
 from lumen_workers.adapters.store import SqlStore, open_store
-from lumen_workers.adapters.store.audit import GENESIS, hash_of
 from lumen_workers.domain.errors import Paused
 from lumen_workers.domain.regions import PAUSE, drain_switch
+from lumen_workers.trust.audit.rows import GENESIS, hash_of
 
 
 def test_a_pulse_is_overwritten_in_place(store: SqlStore) -> None:

@@ -116,6 +116,7 @@ def test_an_alarm_goes_out_once_for_each_time_it_comes_up(store: SqlStore) -> No
     assert store.sends.counts()["due"] == 2
     assert store.notices.resolve(key, "a/h/1") is True
     assert store.notices.resolve(key, "a/h/1") is False
+    assert [(row.event, row.trace_id) for row in store.audit.rows(subject=key)] == [("alarm resolved", "t" * 32)]
     assert store.notices.alarms(standing=True) == []
     assert store.notices.raise_alarm(key, "day_failed", AlarmSeverity.PAGE, "again") is True
     [again] = store.notices.alarms(standing=True)

@@ -38,7 +38,7 @@ class Scenery:
         self.world.store.loops.register("main", 5, "mock")
         for region in (A, B):
             ctx = self.world.context(region)
-            run = start(ctx, DAILY_PIPELINE, DAY, f"{region:0<32}"[:32])
+            run = start(ctx, DAILY_PIPELINE, DAY, region.encode().hex()[:32].ljust(32, "0"))
             for stage in DAILY_PIPELINE.stages:
                 advance(ctx, DAILY_PIPELINE, stage.name, run.run_id, run.attempt)
         cross_verify(self.world.context(B), f"daily/{DAY}/r1")

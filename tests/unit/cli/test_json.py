@@ -41,6 +41,8 @@ READING: list[Sequence[str]] = [
     ["letters", "list"],
     ["archive", "list"],
     ["archive", "verify", "2026-01-31"],
+    ["audit", "list"],
+    ["audit", "verify"],
 ]
 
 

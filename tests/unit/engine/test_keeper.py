@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,15 @@ def taken() -> None:
 def hold(leases: Leases, renewals: int) -> None:
     with keep(leases, LEASE, TTL, SystemClock()):  # type: ignore[arg-type]
         leases.wait(renewals)
+
+
+def test_a_renewal_belongs_to_the_work_that_it_is_for() -> None:
+    work = contextvars.ContextVar("work", default="")
+    seen: list[str] = []
+    token = work.set("this")
+    hold(Leases(lambda: seen.append(work.get())), 2)
+    work.reset(token)
+    assert set(seen) == {"this"}
 
 
 def test_it_is_renewed_at_once_and_goes_on() -> None:

@@ -203,7 +203,8 @@ def test_an_owed_cross_verification_goes_to_its_region_again_and_again(world: Wo
     unscheduled(world, A)
     assert world.outbox.take() == [], "it is not A's to do"
     unscheduled(world, B)
-    assert [(m.task, m.region) for m in world.outbox.take()] == [(f"lumen.{CROSS_VERIFY}", B)]
+    asked = [(m.task, m.region, m.payload["trace_id"]) for m in world.outbox.take()]
+    assert asked == [(f"lumen.{CROSS_VERIFY}", B, TRACE)], "it belongs to the run that it looks at"
 
 
 @pytest.mark.parametrize("region", [A, B])
@@ -215,7 +216,7 @@ def test_a_cross_verification_that_stays_owed_is_an_alarm_wherever_it_is_seen(wo
     world.clock.advance(61)
     unscheduled(world, region)
     unscheduled(world, region)
-    assert [alarm.kind for alarm in world.store.notices.alarms()] == ["cross_verify_overdue"]
+    assert [(alarm.kind, alarm.trace_id) for alarm in world.store.notices.alarms()] == [("cross_verify_overdue", TRACE)]
     assert B in world.store.notices.alarms()[0].detail
 
 

@@ -94,6 +94,21 @@ def test_a_failed_stage_carries_its_trace_and_run_for_a_day(world: World) -> Non
     assert exemplars() == []
 
 
+def test_runs_and_stages_that_went_well_carry_theirs(world: World) -> None:
+    run = closed(world.store, date(2026, 1, 30))
+    lost = failed(world.store, date(2026, 1, 30), B, "pdf", "build")
+    families = {family.name: family for family in open_metrics(world.store)}
+
+    def exemplars(name: str) -> list[str]:
+        return [s.exemplar.labels["trace_id"] for s in families[name].samples if s.exemplar]
+
+    assert exemplars("lumen_runs_success") == [run.trace_id]
+    assert exemplars("lumen_runs_failed") == [lost.trace_id]
+    assert sorted(exemplars("lumen_runs")) == sorted([run.trace_id, lost.trace_id])
+    assert exemplars("lumen_stage_success") == [run.trace_id] * len(STAGES)
+    assert not exemplars("lumen_days_success")
+
+
 def test_what_people_have_to_look_at(world: World) -> None:
     found = told(world.store)
     assert set(found["lumen_letters"].values()) == set(found["lumen_outbox"].values()) == {0}

@@ -80,7 +80,8 @@ def test_the_last_runs(world: World) -> None:
     with served(lambda: world.store) as url:
         rows = json.loads(get(f"{url}/api/runs?limit=2").text)
         assert [(row["day"], row["status"]) for row in rows] == [("2026-01-03", "done"), ("2026-01-02", "done")]
-        assert set(rows[0]) >= {"run_id", "region", "error_class", "trace_id", "started"}
+        assert set(rows[0]) >= {"run_id", "region", "error_class", "trace_id", "root", "started"}
+        assert rows[0]["root"] == world.store.runs.rows(limit=1)[0].digest is not None
         assert len(json.loads(get(f"{url}/api/runs").text)) == 3
         for limit in ("0", "101", "x", "-1", "9" * 40, "%C2%B2"):
             assert get(f"{url}/api/runs?limit={limit}").status == 400, limit

@@ -17,6 +17,7 @@ from lumen_workers.cli.main import app
 from lumen_workers.config.settings import Environment
 from lumen_workers.domain.errors import LumenError
 from lumen_workers.pipelines.failures import EXIT_CODES, POLICIES
+from lumen_workers.trust.audit.faults import REASONS
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -125,6 +126,14 @@ def test_every_reason_for_refusing_a_snapshot_is_documented() -> None:
     table = text[text.index("| Reason |") : text.index("## Without Lumen")]
     named = {name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1] if line else "")}
     assert named == {reason.value for reason in Reason}
+
+
+def test_every_fault_of_the_audit_log_is_documented() -> None:
+    text = (
+        (ROOT / "docs" / "verification.md").read_text("utf-8").split("## Audit log")[1].split("**What it proves.**")[0]
+    )
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(REASONS)
 
 
 def test_picture_is_what_the_script_draws() -> None:

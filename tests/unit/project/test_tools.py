@@ -61,7 +61,10 @@ def test_missing_servers_are_named_and_tests_go_on(programs: Path) -> None:
     done = run("servers.sh", programs)
     assert done.returncode == 0
     assert "missing: redis-server " in done.stderr
-    assert "prometheus-node-exporter prometheus prometheus-alertmanager faketime openssl poppler-utils" in done.stderr
+    assert (
+        "prometheus-node-exporter prometheus prometheus-alertmanager faketime openssl gnutls-bin softhsm2 poppler-utils"
+        in done.stderr
+    )
 
 
 def test_missing_servers_fail_in_ci(programs: Path) -> None:
@@ -79,6 +82,8 @@ def test_servers_that_are_there_are_left_alone(programs: Path) -> None:
         *watchers,
         "faketime",
         "openssl",
+        "certtool",
+        "softhsm2-util",
         "pdftoppm",
         "pdffonts",
     ):

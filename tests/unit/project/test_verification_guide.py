@@ -9,18 +9,23 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.chains import chain_of
 from support.servers import missing
 
 from lumen_workers.archive.freeze import Snapshot, freeze
 from lumen_workers.domain.runs import Seal
+from lumen_workers.trust.audit.rows import dump_line
 from lumen_workers.trust.pins import open_signer
 from lumen_workers.trust.signatures import sign_bytes
 
 ROOT = Path(__file__).resolve().parents[3]
 REGION = "ap-northeast-2"
-TEXT = (ROOT / "docs" / "verification.md").read_text("utf-8").split("## Without Lumen")[1]
+PAGE = (ROOT / "docs" / "verification.md").read_text("utf-8")
+TEXT = PAGE.split("## Without Lumen")[1].split("\n## ")[0]
+AUDIT = re.findall(r"^```python\n(.*?)^```", PAGE.split("## Audit log")[1].split("\n## ")[0], re.S | re.M)
 SHELL = re.findall(r"^```sh\n(.*?)^```", TEXT, re.S | re.M)
 PYTHON = re.findall(r"^```python\n(.*?)^```", TEXT, re.S | re.M)
 SEALED = datetime(2026, 2, 1, 0, 5, tzinfo=UTC)
@@ -102,3 +107,20 @@ def test_root_is_the_one_that_was_frozen(day: Day) -> None:
     assert day.run(command).stdout.strip() == day.snapshot.root
     (day.folder / "files" / "extra.txt").write_text("x")
     assert day.run(command).stdout.strip() != day.snapshot.root
+
+
+def test_a_stranger_checks_an_exported_audit_log(tmp_path: Path) -> None:
+    [program] = AUDIT
+    rows = [*chain_of(7, "a"), *chain_of(3, "b")]
+    path = tmp_path / "audit.log.jsonl"
+
+    def check(rows: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+        path.write_bytes(b"".join(dump_line(row) for row in rows))
+        return subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    found = check(rows)
+    assert (found.returncode, f"{rows[-1]['hash']}" in found.stdout) == (0, True)
+    for spoiled in ([*rows[:3], *rows[4:]], [*rows[:6], {**rows[6], "event": "x"}, *rows[7:]], rows[::-1]):
+        assert check(spoiled).returncode != 0

@@ -60,6 +60,18 @@ def path(m: int, data: list[bytes]) -> list[bytes]:
     return [*path(m - k, data[k:]), mth(data[:k])]
 
 
+def subproof(m: int, data: list[bytes], *, whole: bool) -> list[bytes]:
+    """RFC 9162, 2.1.4.1, word for word."""
+    if m == len(data):
+        return [] if whole else [mth(data)]
+    k = 1
+    while k * 2 < len(data):
+        k *= 2
+    if m <= k:
+        return [*subproof(m, data[:k], whole=whole), mth(data[k:])]
+    return [*subproof(m - k, data[k:], whole=False), mth(data[:k])]
+
+
 @pytest.mark.parametrize("count", range(1, 9))
 def test_reference_roots(count: int) -> None:
     assert merkle.root(map(merkle.leaf_hash, INPUTS[:count])).hex() == ROOTS[count - 1]
@@ -116,3 +128,56 @@ def test_proof_outside_the_tree() -> None:
 
 def test_file_leaf_form() -> None:
     assert merkle.file_leaf("files/한.csv", 3, "ab") == '{"path":"files/한.csv","sha256":"ab","size":3}'.encode()
+
+
+@given(leaves, st.data())
+def test_consistency_proofs_are_the_rfc_definition_and_hold(data: list[bytes], draw: st.DataObject) -> None:
+    old = draw.draw(st.integers(1, len(data)))
+    hashes = [merkle.leaf_hash(item) for item in data]
+    proof = merkle.consistency_proof(hashes, old)
+    assert proof == subproof(old, data, whole=True)
+    assert merkle.verify_consistency(old, len(data), proof, mth(data[:old]), mth(data))
+
+
+@given(leaves, st.data())
+def test_a_wrong_consistency_proof_fails(data: list[bytes], draw: st.DataObject) -> None:
+    new = len(data)
+    old = draw.draw(st.integers(0, new))
+    hashes = [merkle.leaf_hash(item) for item in data]
+    proof, first, second = merkle.consistency_proof(hashes, old), mth(data[:old]), mth(data)
+    other = merkle.leaf_hash(b"another")
+    assert not merkle.verify_consistency(old, new, proof, other, second)
+    assert not merkle.verify_consistency(old, new, [*proof, other], first, second)
+    assert not merkle.verify_consistency(new + 1, new, proof, first, second)
+    assert not merkle.verify_consistency(-1, new, proof, first, second)
+    if old:
+        assert not merkle.verify_consistency(old, new, proof, first, other)
+    for broken in range(len(proof)):
+        changed = [*proof[:broken], other, *proof[broken + 1 :]]
+        assert not merkle.verify_consistency(old, new, changed, first, second)
+        assert not merkle.verify_consistency(old, new, [*proof[:broken], *proof[broken + 1 :]], first, second)
+
+
+@given(leaves, st.data())
+def test_a_fork_is_not_consistent(data: list[bytes], draw: st.DataObject) -> None:
+    """Another leaf among the old ones: no proof that the new tree makes leads to the old root."""
+    old = draw.draw(st.integers(1, len(data)))
+    changed = draw.draw(st.integers(0, old - 1))
+    forked = [*data[:changed], b"not what it was", *data[changed + 1 :]]
+    proof = merkle.consistency_proof([merkle.leaf_hash(item) for item in forked], old)
+    assert not merkle.verify_consistency(old, len(data), proof, mth(data[:old]), mth(forked))
+
+
+def test_consistency_where_there_is_nothing_to_prove() -> None:
+    hashes = [merkle.leaf_hash(item) for item in INPUTS]
+    root = merkle.root(hashes)
+    assert merkle.consistency_proof(hashes, 0) == merkle.consistency_proof(hashes, 8) == []
+    assert merkle.verify_consistency(0, 8, [], merkle.EMPTY, root)
+    assert merkle.verify_consistency(8, 8, [], root, root)
+    assert merkle.verify_consistency(0, 0, [], merkle.EMPTY, merkle.EMPTY)
+    assert not merkle.verify_consistency(0, 8, [], root, root)
+    assert not merkle.verify_consistency(0, 0, [], root, root)
+    assert not merkle.verify_consistency(3, 8, [], merkle.root(hashes[:3]), root)
+    for old in (-1, 9):
+        with pytest.raises(IndexError, match="does not begin"):
+            merkle.consistency_proof(hashes, old)

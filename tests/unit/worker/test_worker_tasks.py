@@ -117,6 +117,23 @@ def test_a_letter_keeps_what_came_within_bounds(store: SqlStore) -> None:
     assert (len(letter.payload), len(letter.task), len(letter.reason)) == (10_000, 200, 1000)
 
 
+def test_what_never_became_a_task_is_logged_with_its_trace(store: SqlStore) -> None:
+    message = SimpleNamespace(content_type="x", body=b"", headers={"lumen_trace_id": TRACE})
+    seen: list[str | None] = []
+
+    class Seer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(trace.get())
+
+    handler = Seer()
+    logging.getLogger("lumen_workers.worker.letters").addHandler(handler)
+    try:
+        refuse(store, "us-west-2", "t", "r", contents(message))
+    finally:
+        logging.getLogger("lumen_workers.worker.letters").removeHandler(handler)
+    assert (seen, trace.get()) == ([TRACE], None)
+
+
 def test_a_line_has_time_place_and_trace() -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "text %d", (7,), None)
     record.created, record.msecs = 1_769_817_900.25, 250.0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,10 @@ from support.processes import eventually
 from support.proxy import Proxy
 from support.workers import guarded
 
+from lumen_workers.engine.attesting import trust_home
 from lumen_workers.local.state import State, read_state
 from lumen_workers.trust.pins import open_signer
+from lumen_workers.trust.pki.upkeep import ensure_root
 
 ROOT = Path(__file__).resolve().parents[3]
 INSIDE = Path(__file__).resolve().parents[1] / "inside"
@@ -39,6 +42,9 @@ class Region:
         self.broker = Proxy(broker)
         self.store = Proxy(store)
         self.fingerprint = open_signer(self.home / "keys", name).fingerprint
+        trust = trust_home(self.home)
+        ensure_root(trust, datetime.now(UTC))
+        self.root = trust.root_fingerprint
         self.env: dict[str, str] = {}
         self.small = self._mount()
         self._supervisor: subprocess.Popen[bytes] | None = None

@@ -99,6 +99,11 @@ class System:
         """Every region's key."""
         return {region.name: region.fingerprint for region in self.regions.values()}
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Every region's root: each home has made one of its own."""
+        return tuple(region.root for region in self.regions.values())
+
     def start(self) -> None:
         """Start both regions and wait until they work."""
         self.store.loops.register(PAST, RATE_HZ, "mock")
@@ -188,7 +193,12 @@ class System:
             name: {"source": "mock", "rate_hz": RATE_HZ} | ({"region": home} if home else {})
             for name, home in LOOPS.items()
         }
-        lumen = {"regions": list(REGIONS), "peers": dict(self.pins), "stand_in": {"after_s": STAND_IN_S}}
+        lumen = {
+            "regions": list(REGIONS),
+            "peers": dict(self.pins),
+            "roots": list(self.roots),
+            "stand_in": {"after_s": STAND_IN_S},
+        }
         return {
             "lumen.yaml": json.dumps(lumen),
             "loops.yaml": json.dumps({"loops": loops}),

@@ -192,9 +192,5 @@ def test_the_parts_are_what_other_tools_expect(lumen, issued: Path, file: Path, 
     envelope = (parts / f"{name}.intoto.json").read_bytes()
     assert hashlib.sha256(envelope).hexdigest() == made["envelope_sha256"]
     assert json.loads((parts / f"{name}.entry.json").read_bytes())["envelope_sha256"] == made["envelope_sha256"]
-    commands = [line for line in (parts / "README.txt").read_text().splitlines() if line.startswith("openssl")]
-    for command in commands:
-        ran = subprocess.run(command.split(), cwd=parts, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stderr
     assert lumen("log", "proof", "0").out == (parts / f"{name}.tlog-proof").read_text()
     assert lumen("log", "show", "--json").json["size"] == 1

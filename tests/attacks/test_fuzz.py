@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,8 +16,12 @@ from attacks.both import verify_lumen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.evidence import DAY, NOW, OTHER, ROOT, Forge, Root, ask, b64, failed, statement
+from support.snapshots import make_files, make_seal
 
-from lumen_workers.trust import canonical
+from lumen_workers.archive.evidence import check_folder
+from lumen_workers.archive.freeze import freeze
+from lumen_workers.archive.layout import MANIFEST
+from lumen_workers.trust import canonical, merkle
 from lumen_workers.trust.dsse import sign_envelope
 from lumen_workers.trust.pki.documents import TRUST_TYPE
 from lumen_workers.trust.statement import PAYLOAD_TYPE, Material
@@ -202,3 +208,69 @@ def told(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 def test_any_bytes_get_an_answer(data: bytes) -> None:
     assert failed(ask(data))[0] == "read"
     assert verify_lumen.Verifier(data, roots=[ROOT.fingerprint], now=NOW).run()["reason"] == ask(data).reason
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day's folder; its manifest is written over."""
+    place, seal = tmp_path_factory.mktemp("day"), make_seal()
+    freeze(make_files(place / "files", seal), place / "day", seal=seal, label="test", sources=["logs/*.csv"])
+    return place / "day"
+
+
+def refitted(manifest: dict[str, Any]) -> dict[str, Any]:
+    """With the digests that follow from its list of files, where they do."""
+    files = manifest["files"]
+    leaves = [merkle.leaf_hash(merkle.file_leaf(item["path"], item["size"], item["sha256"])) for item in files]
+    values = {item["path"]: item["sha256"] for item in files}
+    return manifest | {"merkle_root": merkle.root(leaves).hex(), "hash": manifest["hash"] | {"values": values}}
+
+
+BESIDE = (
+    "runs/x.json",
+    "runs/X.json",
+    "runs/.json",
+    "signatures/a.sig",
+    "signatures/A.sig",
+    "signatures/x/y.sig",
+    "x.lumen.json",
+    "x.lumen.json.x",
+    "a--b.lumen.json",
+    "-.lumen.json",
+    "bundle.tar.xz",
+    "files/x",
+    "files/controls/reports/x/y",
+    ".x",
+)
+
+
+@given(seed=st.integers(0, 2**64))
+@settings(max_examples=150)
+def test_both_verifiers_say_the_same_of_a_folder(snapshot: Path, seed: int) -> None:
+    random, path = Random(seed), snapshot / MANIFEST
+    good = path.read_bytes()
+    value = harmed(json.loads(good), random)
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+        value = refitted(value) if random.random() < 0.5 else value
+    external: dict[str, Any] = {"day": "2026-03-01", "revision": 1}
+    if random.random() < 0.2:
+        value, external = json.loads(good), {**external, random.choice(["day", "revision"]): random.choice(ODD)}
+    data = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
+    payload = json.dumps(json.loads(statement([(MANIFEST, data + b"\n")]).dump()))
+    payload = payload.replace('"externalParameters": {', '"externalParameters": ' + json.dumps(external)[:-1] + ", ")
+    evidence = Forge(payload=payload.encode()).dump()
+    beside = snapshot / random.choice(BESIDE) if random.random() < 0.4 else None
+    path.write_bytes(data + b"\n")
+    if beside is not None:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(b"")
+    try:
+        report = ask(evidence, folder=snapshot, whole=True, snapshot=check_folder)
+        theirs = verify_lumen.Verifier(evidence, roots=[ROOT.fingerprint], now=NOW, folder=snapshot, whole=True).run()
+    finally:
+        path.write_bytes(good)
+        while beside is not None and beside != snapshot and not (beside.is_dir() and any(beside.iterdir())):
+            beside.rmdir() if beside.is_dir() else beside.unlink()
+            beside = beside.parent
+    failed(report)
+    assert (report.ok, report.reason, report.day) == (theirs["ok"], theirs["reason"], theirs["day"])

@@ -222,7 +222,7 @@ def refitted(manifest: dict[str, Any]) -> dict[str, Any]:
     """With the digests that follow from its list of files, where they do."""
     files = manifest["files"]
     leaves = [merkle.leaf_hash(merkle.file_leaf(item["path"], item["size"], item["sha256"])) for item in files]
-    values = {item["path"]: item["sha256"] for item in files}
+    values = {str(item["path"]): item["sha256"] for item in files}
     return manifest | {"merkle_root": merkle.root(leaves).hex(), "hash": manifest["hash"] | {"values": values}}
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from lumen_workers.adapters.store import SqlStore
 from lumen_workers.archive.layout import snapshot_name
+from lumen_workers.archive.evidence import verify_day
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.notices import SendState
 from lumen_workers.domain.runs import OwedState, Run, RunStatus
@@ -32,6 +33,7 @@ class Scene:
     store: SqlStore
     archive: Path
     pins: Mapping[str, str]
+    roots: tuple[str, ...]
     received: Mapping[tuple[str, str], int]
     readers: Sequence[str]
 
@@ -60,7 +62,7 @@ def one_result(scene: Scene, day: date) -> list[str]:
 
 
 def archived(scene: Scene, day: date) -> list[str]:
-    """The archive's copy of every result verifies, signed by the winner, and its root is the result's digest."""
+    """The archive's copy of every result verifies, signed and attested by the winner, and has the result's digest."""
     found: list[str] = []
     for result in scene.store.runs.results(PIPELINE, day):
         name = snapshot_name(day, result.revision)
@@ -68,6 +70,10 @@ def archived(scene: Scene, day: date) -> list[str]:
             scene.archive / name, pinned=scene.pins, require=(result.region,), day=day, revision=result.revision
         )
         found += [f"{name} {fault.path}: {fault.reason}" for fault in verification.faults]
+        now = scene.store.now()
+        evidence = verify_day(scene.archive / name, result.region, roots=scene.roots, now=now, day=day)
+        if not evidence.ok:
+            found.append(f"{name}: the evidence of {result.region}: {evidence.reason}")
         if verification.root != result.digest:
             found.append(f"{name} has root {verification.root}, the result is {result.digest}")
     return found

@@ -94,6 +94,7 @@ class Trial:
             store=system.store,
             archive=system.archive,
             pins=system.pins,
+            roots=system.roots,
             received=system.received.counts(),
             readers=READERS,
         )

@@ -26,7 +26,8 @@ def _head(store: SqlStore, size: int, root: int = 0, origin: str = ORIGIN, note:
 
 
 def test_an_empty_store_owes_nothing(store: SqlStore) -> None:
-    assert store.logs.pending(ORIGIN) == store.logs.rows() == store.logs.heads() == []
+    assert store.logs.pending(ORIGIN) == store.logs.rows() == []
+    assert store.logs.heads() == []
     assert store.logs.head(ORIGIN) is None
     assert store.logs.get(ORIGIN, "key") is None
 

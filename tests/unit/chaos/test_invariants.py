@@ -59,6 +59,7 @@ class Scenery:
             store=self.store,
             archive=self.world.folder / "archive",
             pins={name: key.fingerprint for name, key in self.world.keys.items()},
+            roots=self.world.roots(),
             received=self.received,
             readers=("mail",),
         )

@@ -129,6 +129,11 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def one_line(text: str) -> str:
+    """What a terminal can show, whatever others have written into it."""
+    return " ".join(ascii(text)[1:-1].split())[:300]
+
+
 def b64(text: Any) -> bytes:
     """Standard base64 in its one form. Raises ValueError."""
     if not isinstance(text, str):
@@ -589,8 +594,7 @@ class Verifier:
         }
 
     def note(self, name: str, status: str, reason: str = "", detail: str = "") -> None:
-        detail = " ".join(ascii(detail)[1:-1].split())[:300]
-        self.checks.append({"name": name, "status": status, "reason": reason, "detail": detail})
+        self.checks.append({"name": name, "status": status, "reason": reason, "detail": one_line(detail)})
 
     def attempt(self, name: str, check: Callable[[], str]) -> bool:
         try:
@@ -1336,9 +1340,9 @@ def log_entry(args: argparse.Namespace, now: dt.datetime) -> Json:
 
     def step(name: str, what: Callable[[], str]) -> None:
         try:
-            checks.append({"name": name, "status": "ran", "reason": "", "detail": what()})
+            checks.append({"name": name, "status": "ran", "reason": "", "detail": one_line(what())})
         except No as no:
-            checks.append({"name": name, "status": "failed", "reason": no.reason, "detail": str(no)})
+            checks.append({"name": name, "status": "failed", "reason": no.reason, "detail": one_line(str(no))})
             raise
 
     def trust() -> str:
@@ -1489,6 +1493,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.threshold is not None:
+        if not 1 <= args.threshold <= 16:
+            parser.error("--threshold is a number from 1 to 16")
         args.policy = {**args.policy, "threshold": args.threshold}
     return args
 
@@ -1505,6 +1511,10 @@ def policy(text: str) -> Json:
     for name, item in value.items():
         if type(item) is not type(POLICY[name]):
             raise ValueError(f"{text}: {name} is of another kind")
+    if not all(isinstance(item, str) for name in ("accept", "builders") for item in value.get(name, [])):
+        raise ValueError(f"{text}: accept and builders are lists of texts")
+    if not 1 <= value.get("threshold", 1) <= 16:
+        raise ValueError(f"{text}: threshold is a number from 1 to 16")
     if not set(value.get("accept", [])) <= set(ACCEPTABLE):
         raise ValueError(f"{text}: accept takes {', '.join(ACCEPTABLE)}")
     return POLICY | value

@@ -642,14 +642,12 @@ class Verifier:
             raise No("root_not_pinned", "give --root")
         own = self.evidence["root"]
         self.root = self.load_root(own)
-        prints = [hashlib.sha256(der).hexdigest() for der in self.evidence["former_roots"]]
-        known = next((at for at, item in enumerate(prints) if item in self.roots), None)
-        if hashlib.sha256(own).hexdigest() in self.roots:
-            return "pinned"
-        if known is not None:
-            self.follow([*self.evidence["former_roots"], own][known:], self.evidence["rotations"][known:])
-            return "follows the pinned one"
+        every = [*self.evidence["former_roots"], own]
+        if {hashlib.sha256(der).hexdigest() for der in every} & set(self.roots):
+            self.follow(every, self.evidence["rotations"])
+            return "pinned, or tied to the pinned one by rotations"
         if self.newer is not None and own in self.newer["former_roots"]:
+            self.follow(every, self.evidence["rotations"])
             start = self.newer["former_roots"].index(own)
             line = [*self.newer["former_roots"], self.newer["root"]][start:]
             ends = [at for at, der in enumerate(line) if hashlib.sha256(der).hexdigest() in self.roots]

@@ -37,16 +37,14 @@ def find_root(own: TrustFile, pinned: Sequence[str], newer: TrustFile | None) ->
     if not pinned:
         raise RootFault("root_not_pinned", "give the fingerprint of the root that you trust")
     root = _load(own.root)
-    if fingerprint(own.root) in pinned:
-        return Roots(root=root)
-    former = [fingerprint(der) for der in own.former_roots]
-    start = next((number for number, item in enumerate(former) if item in pinned), None)
-    if start is not None:
-        # A root that is known says who followed it.
-        _walk([*own.former_roots, own.root][start:], own.rotations[start:])
+    line = [*own.former_roots, own.root]
+    if any(fingerprint(der) in pinned for der in line):
+        # The pinned root says who followed it; what came before that has to be true as well.
+        _walk(line, own.rotations)
         return Roots(root=root)
     if newer is not None and own.root in newer.former_roots:
         # The root that is known followed this one: it counts for what was seen before.
+        _walk(line, own.rotations)
         start = newer.former_roots.index(own.root)
         line = [*newer.former_roots, newer.root][start:]
         end = next((number for number, der in enumerate(line) if fingerprint(der) in pinned), None)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from lumen_workers.adapters.store import SqlStore
-from lumen_workers.archive.layout import snapshot_name
 from lumen_workers.archive.evidence import verify_day
+from lumen_workers.archive.layout import snapshot_name
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.notices import SendState
 from lumen_workers.domain.runs import OwedState, Run, RunStatus

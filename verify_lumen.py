@@ -129,6 +129,11 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def one_line(text: str) -> str:
+    """What a terminal can show, whatever others have written into it."""
+    return " ".join(ascii(text)[1:-1].split())[:300]
+
+
 def b64(text: Any) -> bytes:
     """Standard base64 in its one form. Raises ValueError."""
     if not isinstance(text, str):
@@ -589,8 +594,7 @@ class Verifier:
         }
 
     def note(self, name: str, status: str, reason: str = "", detail: str = "") -> None:
-        detail = " ".join(ascii(detail)[1:-1].split())[:300]
-        self.checks.append({"name": name, "status": status, "reason": reason, "detail": detail})
+        self.checks.append({"name": name, "status": status, "reason": reason, "detail": one_line(detail)})
 
     def attempt(self, name: str, check: Callable[[], str]) -> bool:
         try:
@@ -1134,32 +1138,67 @@ def since_of(item: x509.RevokedCertificate) -> dt.datetime:
     return min(dates)
 
 
+def manifest(data: bytes) -> Json:
+    """A snapshot's manifest, in the one form that is written. Raises ValueError, KeyError, TypeError."""
+
+    def require(holds: bool, what: str) -> None:
+        if not holds:
+            raise ValueError(what)
+
+    def exactly(item: Any, names: str) -> Json:
+        require(isinstance(item, dict) and set(item) == set(names.split()), "other fields")
+        return item if isinstance(item, dict) else {}
+
+    require(len(data) <= 16 * MEBIBYTE, "too large")
+    names = "schema_version label created_at sources highlights hash seal merkle_root files plain_copy tar"
+    value = exactly(strict_json(data), names)
+    require(canonical(value) + b"\n" == data and value["schema_version"] is not True, "another form")
+    require(value["schema_version"] == 1 and isinstance(value["plain_copy"], bool), "another version")
+    require(isinstance(value["label"], str) and isinstance(value["highlights"], list), "label or highlights")
+    require(isinstance(value["sources"], list) and all(isinstance(item, str) for item in value["sources"]), "sources")
+    digests, files, tar, seal = [value["merkle_root"]], value["files"], value["tar"], value["seal"]
+    require(isinstance(files, list) and 0 < len(files) <= 10_000, "no files, or too many")
+    for item in files:
+        exactly(item, "path size sha256")
+        require(isinstance(item["path"], str) and safe(item["path"]) and item["path"].startswith("files/"), "a path")
+        require(type(item["size"]) is int and item["size"] >= 0, "a size")
+        digests.append(item["sha256"])
+    paths, total = [item["path"] for item in files], sum(item["size"] for item in files)
+    require(paths == sorted(set(paths)) and total <= 4096 * MEBIBYTE, "files are not sorted, or too large")
+    require(exactly(value["hash"], "algo values")["algo"] == "sha256", "another algorithm")
+    require(value["hash"]["values"] == {item["path"]: item["sha256"] for item in files}, "hash and files differ")
+    if tar is None:
+        require(value["plain_copy"], "neither a bundle nor files")
+    else:
+        digests.append(exactly(tar, "compression sha256 size")["sha256"])
+        blocks = sum(512 + item["size"] + -item["size"] % 512 for item in files) + 1024
+        require(type(tar["size"]) is int and tar["size"] == blocks + -blocks % 10_240, "the bundle's size")
+        require(tar["compression"] in ("gz", "xz"), "the bundle's form")
+    require(all(isinstance(item, str) and re.fullmatch("[0-9a-f]{64}", item) for item in digests), "a digest")
+    require(isinstance(seal, dict) and isinstance(seal["pipeline"], str), "the seal")
+    require(isinstance(value["created_at"], str) and seal["sealed_at"] == value["created_at"], "the sealing time")
+    require(type(seal["revision"]) is int and seal["revision"] >= 1, "the revision")
+    require(dt.date.fromisoformat(seal["day"]).isoformat() == seal["day"], "the day")
+    return value
+
+
 def snapshot(folder: Path, parameters: Json, attested: str) -> str:
     """A day's folder against its manifest, whose digest is attested; returns the Merkle root."""
     try:
         data = read(folder, MANIFEST, 16 * MEBIBYTE)
         if sha256(data).hex() != attested:  # it has been changed since its digest was looked at
             raise ValueError("not what was attested")
-        value = strict_json(data) if len(data) <= 16 * MEBIBYTE else None
-        if not isinstance(value, dict) or canonical(value) + b"\n" != data or value["schema_version"] != 1:
-            raise ValueError("another form or version")
-        files = [(item["path"], item["size"], item["sha256"]) for item in value["files"]]
-        day, revision, stated = value["seal"]["day"], value["seal"]["revision"], value["merkle_root"]
-        if not files or files != sorted(files) or len({path for path, _, _ in files}) != len(files):
-            raise ValueError("files are not sorted")
-        if not all(safe(path) and path.startswith("files/") and type(size) is int for path, size, _ in files):
-            raise ValueError("a path or size that may not be")
-        if value["hash"] != {"algo": "sha256", "values": {path: sha for path, _, sha in files}}:
-            raise ValueError("hash and files differ")
-        bundle = {"gz": "bundle.tar.gz", "xz": "bundle.tar.xz"}[value["tar"]["compression"]] if value["tar"] else None
-        copied = value["plain_copy"] is True
+        value = manifest(data)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise No("manifest_malformed", str(error)) from None
+    files = [(item["path"], item["size"], item["sha256"]) for item in value["files"]]
+    day, revision, copied = value["seal"]["day"], value["seal"]["revision"], value["plain_copy"]
+    bundle = f"bundle.tar.{value['tar']['compression']}" if value["tar"] else None
     if (parameters.get("day"), parameters.get("revision")) != (day, revision):
         raise No("day_mismatch", f"the manifest is of {day}, revision {revision}")
     leaves = [leaf(canonical({"path": path, "size": size, "sha256": sha})) for path, size, sha in files]
     root = root_of(leaves).hex()
-    if root != stated:
+    if root != value["merkle_root"]:
         raise No("merkle_root_mismatch", root)
     there = dict(below(folder))
     for path, _, sha in files if copied else []:
@@ -1170,7 +1209,8 @@ def snapshot(folder: Path, parameters: Json, attested: str) -> str:
         if digest(folder, path) != sha:
             raise No("file_digest_mismatch", path)
     listed = {path for path, _, _ in files} if copied else set()
-    side = re.compile(r"runs/[a-z0-9][a-z0-9_.-]{0,120}\.json|signatures/[a-z0-9-]+\.sig|[a-z0-9-]+\.lumen\.json")
+    region = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
+    side = re.compile(rf"runs/[a-z0-9][a-z0-9_.-]{{0,120}}\.json|signatures/{region}\.sig|{region}\.lumen\.json")
     for path, is_plain in there.items():
         if path in listed or (is_plain and (path in {MANIFEST, "SHA256SUMS.txt", bundle} or side.fullmatch(path))):
             continue
@@ -1298,9 +1338,9 @@ def log_entry(args: argparse.Namespace, now: dt.datetime) -> Json:
 
     def step(name: str, what: Callable[[], str]) -> None:
         try:
-            checks.append({"name": name, "status": "ran", "reason": "", "detail": what()})
+            checks.append({"name": name, "status": "ran", "reason": "", "detail": one_line(what())})
         except No as no:
-            checks.append({"name": name, "status": "failed", "reason": no.reason, "detail": str(no)})
+            checks.append({"name": name, "status": "failed", "reason": no.reason, "detail": one_line(str(no))})
             raise
 
     def trust() -> str:
@@ -1451,6 +1491,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.threshold is not None:
+        if not 1 <= args.threshold <= 16:
+            parser.error("--threshold is a number from 1 to 16")
         args.policy = {**args.policy, "threshold": args.threshold}
     return args
 
@@ -1467,6 +1509,10 @@ def policy(text: str) -> Json:
     for name, item in value.items():
         if type(item) is not type(POLICY[name]):
             raise ValueError(f"{text}: {name} is of another kind")
+    if not all(isinstance(item, str) for name in ("accept", "builders") for item in value.get(name, [])):
+        raise ValueError(f"{text}: accept and builders are lists of texts")
+    if not 1 <= value.get("threshold", 1) <= 16:
+        raise ValueError(f"{text}: threshold is a number from 1 to 16")
     if not set(value.get("accept", [])) <= set(ACCEPTABLE):
         raise ValueError(f"{text}: accept takes {', '.join(ACCEPTABLE)}")
     return POLICY | value

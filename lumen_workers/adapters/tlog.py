@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import httpx
@@ -12,6 +13,12 @@ from lumen_workers.trust.tlog.tiles import CHECKPOINT, WIDTH, Tile, unpack
 from lumen_workers.trust.tlog.tree import LogFault, TileTree
 
 _TIMEOUT_S: Final = 10.0
+_WHOLE_S: Final = 60.0
+"""So long one answer may take in all: a peer may go on forever, a byte at a time."""
+
+_PLAIN: Final = {"accept-encoding": "identity"}
+"""What is sent packed may unpack to any size."""
+
 _MOST: Final = WIDTH * (2**16 + 2)
 
 
@@ -29,37 +36,47 @@ class HttpLog:
 
     def tree(self, size: int) -> TileTree:
         """Its tree. Raises LogFault, OSError when it is read."""
-        return TileTree(self._read, size)
+        return TileTree(self.read, size)
 
     def entry(self, index: int, size: int) -> bytes:
         """One entry. Raises LogFault, OSError."""
         number = index // WIDTH
         try:
-            entries = unpack(self._read(Tile(None, number, min(WIDTH, size - number * WIDTH))))
+            entries = unpack(self.read(Tile(None, number, min(WIDTH, size - number * WIDTH))))
             return entries[index % WIDTH]
         except (ValueError, IndexError):
             raise LogFault("log_truncated", f"entry {index} is not in its bundle") from None
 
-    def _read(self, tile: Tile) -> bytes:
+    def read(self, tile: Tile) -> bytes:
+        """A tile's bytes; of a partial one that has gone, the full one's. Raises LogFault, OSError."""
         for found in dict.fromkeys((tile, Tile(tile.level, tile.index))):
             data = self._get(found.path, _MOST)
             if data is not None:
                 return data
         raise LogFault("log_truncated", f"{tile.path} is not there")
 
+    def widths(self, tile: Tile) -> list[int]:  # noqa: ARG002
+        """Which partial tiles there are is not told over HTTP."""
+        return []
+
     def _get(self, path: str, most: int) -> bytes | None:
         """None: there is no such thing. Raises OSError."""
+        end = time.monotonic() + _WHOLE_S
         try:
-            with httpx.stream("GET", f"{self._url}/{path}", timeout=_TIMEOUT_S, trust_env=False) as answer:
+            with httpx.stream(
+                "GET", f"{self._url}/{path}", headers=_PLAIN, timeout=_TIMEOUT_S, trust_env=False
+            ) as answer:
                 if answer.status_code == httpx.codes.NOT_FOUND:
                     return None
                 if answer.status_code != httpx.codes.OK:
                     raise OSError(None, f"{self._url}/{path}: status {answer.status_code}")
                 data = b""
-                for chunk in answer.iter_bytes():
+                for chunk in answer.iter_raw():
                     data += chunk
                     if len(data) > most:
                         raise OSError(None, f"{self._url}/{path}: it is too large")
+                    if time.monotonic() > end:
+                        raise OSError(None, f"{self._url}/{path}: it takes too long")
                 return data
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise OSError(None, f"{self._url}/{path}: {type(error).__name__}: {error}") from None

@@ -116,7 +116,7 @@ def _check_files(tree: Tree, manifest: Manifest) -> None:
             raise Fails("file_not_plain", printable(path)) from None
         if digest != sha256:
             raise Fails("file_digest_mismatch", printable(path))
-    allowed = {MANIFEST, SUMS, *(layout.BUNDLES.values() if manifest.tar else ())}
+    allowed = {MANIFEST, SUMS, *((manifest.tar.name,) if manifest.tar else ())}
     for path, kind in sorted(tree.kinds.items()):
         side = layout.is_run_file(path) or layout.signer_of(path) or layout.attestor_of(path)
         if path in listed or (kind is Kind.FILE and (path in allowed or side)):

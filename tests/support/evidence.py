@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from support.logs import SIGNER, TestLog, entry_of
 
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust import canonical, merkle
@@ -277,3 +278,14 @@ def failed(report: EvidenceReport) -> tuple[str, str]:
 def edited(**changes: Any) -> bytes:
     """A good file with other fields."""
     return json.dumps({**Forge().value(), **changes}).encode()
+
+
+def logged(log: TestLog) -> bytes:
+    """Evidence whose entry is number 200 of a log that goes on to 300, more than a tile holds."""
+    log.fill(200)
+    forge = Forge(log=SIGNER, before=[entry_of(number) for number in range(200)], after=[])
+    value = forge.value()
+    log.store.logs.enqueue(SIGNER.key.name, "evidence", base64.b64decode(value["entry"]), b"envelope")
+    assert log.sequencer.append() == 1
+    log.fill(99)
+    return json.dumps(value).encode()

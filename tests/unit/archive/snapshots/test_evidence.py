@@ -116,11 +116,12 @@ def test_signatures_run_manifests_and_others_evidence_may(day: Day) -> None:
     assert verify(day.folder).ok
 
 
-def test_a_bundle_where_the_manifest_names_none(make_day: MakeDay) -> None:
-    day = make_day(FreezeOptions(make_tarball=False))
-    attest(day.folder)
-    (day.folder / "bundle.tar.gz").write_bytes(b"")
-    assert verify(day.folder).reason == "file_extra"
+def test_a_bundle_that_the_manifest_does_not_name(make_day: MakeDay) -> None:
+    for options, name in ((FreezeOptions(make_tarball=False), "gz"), (FreezeOptions(), "xz")):
+        day = make_day(options)
+        attest(day.folder)
+        (day.folder / f"bundle.tar.{name}").write_bytes(b"")
+        assert verify(day.folder).reason == "file_extra"
 
 
 @pytest.mark.parametrize("said", [{"day": "2026-03-02"}, {"revision": 2}, {"revision": "1"}, {"day": None}])

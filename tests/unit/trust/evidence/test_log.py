@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.evidence import Forge, ask, ed25519, failed
-from support.logs import ORIGIN, SIGNER, TestLog, entry_of
+from support.evidence import ask, ed25519, failed, logged
+from support.logs import ORIGIN, SIGNER, TestLog
 
 from lumen_workers.trust.checkpoints import parse_checkpoint
 from lumen_workers.trust.notes import NoteSigner, parse_note
 from lumen_workers.trust.tlog.folder import LogFolder
 from lumen_workers.trust.tlog.tiles import CHECKPOINT
 from lumen_workers.trust.tlog.tree import TileTree
-
-COUNT = 300
-"""More than a tile holds."""
 
 
 @dataclass
@@ -36,14 +31,7 @@ class Known:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Known:
     log = TestLog(tmp_path_factory.mktemp("log"))
-    log.fill(200)
-    forge = Forge(log=SIGNER, before=[entry_of(number) for number in range(200)], after=[])
-    value = forge.value()
-    entry = base64.b64decode(value["entry"])
-    log.store.logs.enqueue(ORIGIN, "mine", entry, b"envelope")
-    assert log.sequencer.append() == 1
-    log.fill(COUNT - 201)
-    return Known(json.dumps(value).encode(), log)
+    return Known(logged(log), log)
 
 
 @pytest.fixture
@@ -91,10 +79,9 @@ def test_a_log_that_was_rolled_back(known: Known) -> None:
 
 def test_a_log_that_was_rolled_back_and_went_on(tmp_path: Path, known: Known) -> None:
     fork = TestLog(tmp_path / "fork")
-    fork.owe(150)
-    fork.count += 1000
-    fork.owe(200)
-    assert fork.sequencer.append() == 350
+    fork.fill(150)
+    fork.count += 1000  # other entries from here on
+    fork.fill(200)
     assert known.asked(fork.folder) == ("log", "log_forked")
 
 

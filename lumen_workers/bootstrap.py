@@ -216,7 +216,7 @@ def _check_pinned(keys: Path, region: str, signer: Signer) -> None:
     elif pinned != signer.fingerprint:
         raise CheckFailed(
             f"the key that signers.{region} in lumen.yaml names is {signer.fingerprint}, pinned is {pinned}; "
-            f"if the change is meant, `lumen pki rotate {region} --root DIR` pins it, and what the former one signed counts"
+            f"if the change is meant, `lumen pki rotate {region} --root DIR` pins it, and the former one counts as well"
         )
 
 
@@ -236,8 +236,10 @@ def _signer_elsewhere(settings: Settings, file: SignerFile) -> Signer:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{where}: public_key {file.public_key} cannot be read: {error}") from None
     if file.pkcs11 is not None:
-        pin = variable(file.pkcs11.pin_env, where)
-        device = TokenDevice(Token(module=str(file.pkcs11.module), label=file.pkcs11.token, pin=pin), file.pkcs11.key)
+        pin, keys = variable(file.pkcs11.pin_env, where), settings.home / "keys"
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = Token(module=str(file.pkcs11.module), label=file.pkcs11.token, pin=pin, lock=keys / ".token.lock")
+        device = TokenDevice(token, file.pkcs11.key)
         return ElsewhereSigner(device, public or device.public())
     assert file.command is not None
     assert public is not None

@@ -64,10 +64,12 @@ class Pins:
         self._write(region, (fingerprint, *(item for item in self.known(region) if item != fingerprint)))
 
     def revoke(self, region: str, fingerprint: str) -> None:
-        """Let a former key count no longer. Raises CheckFailed for the present one: rotate it first."""
+        """Let a former key count no longer. Raises CheckFailed for the present one, NotFound for an unknown one."""
         known = self.known(region)
         if known[:1] == (fingerprint,):
             raise CheckFailed(f"{fingerprint} is the present key of region {region}; rotate it first")
+        if fingerprint not in known:
+            raise NotFound(f"{fingerprint[:80]!r} is not pinned in this home for region {region}; see `lumen pki pins`")
         self._write(region, tuple(item for item in known if item != fingerprint))
 
     def all(self, peers: Mapping[str, str | tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:

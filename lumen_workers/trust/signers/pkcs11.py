@@ -61,9 +61,7 @@ class TokenDevice:
         except pkcs11.NoSuchKey:
             raise NotFound(f"{self.name} has no {kind.name.lower().replace('_', ' ')} {self._key}") from None
         except pkcs11.MultipleObjectsReturned:
-            raise ConfigError(
-                f"{self.name} has several keys {self._key}; give the one a name of its own"
-            ) from None
+            raise ConfigError(f"{self.name} has several keys {self._key}; give the one a name of its own") from None
 
 
 def _inner(point: bytes, length: int) -> bytes | None:

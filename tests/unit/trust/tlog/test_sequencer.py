@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from support.logs import ORIGIN, SIGNER, TestLog, entry_of
 
-from lumen_workers.domain.errors import CheckFailed
+from lumen_workers.domain.errors import CheckFailed, EnvironmentFault, LeaseLost
+from lumen_workers.domain.runs import Lease
 from lumen_workers.trust import merkle
 from lumen_workers.trust.checkpoints import Checkpoint, parse_checkpoint
 from lumen_workers.trust.notes import is_signed, parse_note, write_note
+from lumen_workers.trust.tlog.audit import audit_log
+from lumen_workers.trust.tlog.folder import LogFolder
 from lumen_workers.trust.tlog.tiles import Tile, bundles_of, tiles_of
 
 
@@ -148,6 +153,50 @@ def test_another_process_is_waited_for(log: TestLog) -> None:
     assert log.sequencer.append() is None
     log.store.leases.release(lease)
     assert log.sequencer.append() == 1
+
+
+def test_whoever_has_lost_the_lease_publishes_nothing(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood still while it wrote its tiles; another process is the writer now."""
+    log.fill(5)
+    log.owe(3)
+    write = LogFolder.write
+    taken: list[Lease] = []
+
+    def stand_still(self: LogFolder, tile: Tile, data: bytes) -> None:
+        lease = log.store.leases.acquire(f"log/{ORIGIN}", "another", log.sequencer.ttl, steal=True)
+        assert lease is not None
+        taken.append(lease)
+        write(self, tile, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFolder, "write", stand_still)
+        with pytest.raises(LeaseLost):
+            log.sequencer.append()
+    assert published(log) == expected(5)
+    log.store.leases.release(taken[-1])
+    assert log.sequencer.append() == 3
+    assert published(log) == expected(8)
+
+
+def test_a_disk_that_takes_no_more_costs_nothing(log: TestLog, tmp_path: Path) -> None:
+    """The kernel refuses the bundle half-way: no file of this process may be longer than 40 kB."""
+    log.fill(100)
+    before = log.folder.checkpoint()
+    log.owe(200)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        with pytest.raises(EnvironmentFault, match=r"cannot write the log .*: File too large"):
+            log.sequencer.append()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert log.folder.checkpoint() == before
+    assert not list(log.folder.path.rglob("*.tmp"))
+    assert audit_log(log.folder, SIGNER.key).ok
+    assert log.sequencer.append() == 200
+    assert published(log) == expected(300)
 
 
 def _cut(log: TestLog) -> None:

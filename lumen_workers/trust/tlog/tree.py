@@ -37,7 +37,7 @@ class TileTree:
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash at ``index``."""
-        return self._hash(0, index)
+        return self._tile(0, index // WIDTH)[index % WIDTH]
 
     def inclusion(self, index: int) -> list[bytes]:
         """Audit path of a leaf, from its sibling up. Raises IndexError outside the tree."""
@@ -58,11 +58,13 @@ class TileTree:
     def _full(self, height: int, position: int) -> bytes:
         """Root of the full subtree number ``position`` of 2^height leaves."""
         level, above = divmod(height, _LEVELS)
-        start = position << above
-        return merkle.root(self._hash(level, start + number) for number in range(1 << above))
+        index, within = divmod(position << above, WIDTH)
+        nodes = self._tile(level, index)[within : within + (1 << above)]
+        while len(nodes) > 1:
+            nodes = [merkle.node_hash(nodes[at], nodes[at + 1]) for at in range(0, len(nodes), 2)]
+        return nodes[0]
 
-    def _hash(self, level: int, position: int) -> bytes:
-        index, within = divmod(position, WIDTH)
+    def _tile(self, level: int, index: int) -> list[bytes]:
         hashes = self._known.get((level, index))
         if hashes is None:
             width = min(WIDTH, (self.size >> _LEVELS * level) - index * WIDTH)
@@ -71,4 +73,4 @@ class TileTree:
             if len(hashes) < width:
                 raise LogFault("log_truncated", f"{tile.path} is cut off")
             self._known[level, index] = hashes
-        return hashes[within]
+        return hashes

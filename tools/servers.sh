@@ -1,7 +1,6 @@
 #!/bin/sh
 # Brings the programs that the integration tests run: redis-server, PostgreSQL's server, Prometheus, its node exporter
-# and Alertmanager, poppler, openssl, GnuTLS's certtool, and Go with its
-# library for transparency logs.
+# and Alertmanager, poppler, openssl, GnuTLS's certtool, SoftHSM, and Go with its library for transparency logs.
 #
 # Only what is missing, from the distribution's packages where it may (tools/packages.sh). What is still missing then
 # is named; the tests that need it skip. With CI set, a missing one is a failure.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.logs import ORIGIN, SIGNER, TestLog, entry_of
@@ -153,6 +155,42 @@ def test_another_process_is_waited_for(log: TestLog) -> None:
     assert log.sequencer.append() is None
     log.store.leases.release(lease)
     assert log.sequencer.append() == 1
+
+
+def test_all_is_durable_before_it_is_promised(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles, tiles and their folders before the head, the head before the checkpoint: in the order of the disk."""
+    log.fill(254)
+    log.owe(5)
+    happened: list[str] = []
+    sync, advance, rename = os.fsync, type(log.store.logs).advance, Path.replace
+
+    def syncs(descriptor: int) -> None:
+        sync(descriptor)
+        name = os.readlink(f"/proc/self/fd/{descriptor}")
+        happened.append(str(Path(name).relative_to(log.folder.path)))
+
+    def advances(*arguments: Any) -> None:
+        happened.append("head")
+        advance(*arguments)
+
+    def renames(source: Path, target: Path) -> Path:
+        assert str(source.relative_to(log.folder.path)) == happened[-1]
+        happened[-1] = str(target.relative_to(log.folder.path))
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", syncs)
+    monkeypatch.setattr(type(log.store.logs), "advance", advances)
+    monkeypatch.setattr(Path, "replace", renames)
+    assert log.sequencer.append() == 5
+    written = ["tile/entries/000", "tile/entries/001.p/3", "tile/0/000", "tile/0/001.p/3", "tile/1/000.p/1"]
+    head = happened.index("head")
+    for name in written:
+        at = happened.index(name)
+        assert happened[at + 1] == str(Path(name).parent)
+        assert at + 1 < head
+    new = ["tile", "tile/entries", "tile/0", "tile/1"]  # where new folders came, besides what is written there
+    assert set(happened[:head]) == {*written, *new, "tile/entries/001.p", "tile/0/001.p", "tile/1/000.p"}
+    assert happened[head:] == ["head", "checkpoint", "."]
 
 
 def test_whoever_has_lost_the_lease_publishes_nothing(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:

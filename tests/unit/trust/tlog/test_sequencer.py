@@ -166,8 +166,8 @@ def test_all_is_durable_before_it_is_promised(log: TestLog, monkeypatch: pytest.
 
     def syncs(descriptor: int) -> None:
         sync(descriptor)
-        name = os.readlink(f"/proc/self/fd/{descriptor}")
-        happened.append(str(Path(name).relative_to(log.folder.path)))
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        happened.append(str(name.relative_to(log.folder.path)))
 
     def advances(*arguments: Any) -> None:
         happened.append("head")

@@ -14,6 +14,7 @@ SCHEDULE = {
     "tune": {"run": "tune", "every_s": 120, "regions": "all"},
     "rhythm": {"run": "rhythm", "every_s": 5, "regions": "all"},
     "deliver": {"run": "deliver", "every_s": 5, "regions": "all"},
+    "trust": {"run": "trust", "every_s": 3600, "regions": "all"},
     "reconcile": {"run": "reconcile", "every_s": 5, "regions": "all"},
     "daily": {"run": "daily", "cron": "5 9 * * *", "regions": "all", "spread_s": 300},
 }

@@ -36,23 +36,28 @@ class HttpLog:
 
     def tree(self, size: int) -> TileTree:
         """Its tree. Raises LogFault, OSError when it is read."""
-        return TileTree(self._read, size)
+        return TileTree(self.read, size)
 
     def entry(self, index: int, size: int) -> bytes:
         """One entry. Raises LogFault, OSError."""
         number = index // WIDTH
         try:
-            entries = unpack(self._read(Tile(None, number, min(WIDTH, size - number * WIDTH))))
+            entries = unpack(self.read(Tile(None, number, min(WIDTH, size - number * WIDTH))))
             return entries[index % WIDTH]
         except (ValueError, IndexError):
             raise LogFault("log_truncated", f"entry {index} is not in its bundle") from None
 
-    def _read(self, tile: Tile) -> bytes:
+    def read(self, tile: Tile) -> bytes:
+        """A tile's bytes; of a partial one that has gone, the full one's. Raises LogFault, OSError."""
         for found in dict.fromkeys((tile, Tile(tile.level, tile.index))):
             data = self._get(found.path, _MOST)
             if data is not None:
                 return data
         raise LogFault("log_truncated", f"{tile.path} is not there")
+
+    def widths(self, tile: Tile) -> list[int]:  # noqa: ARG002
+        """Which partial tiles there are is not told over HTTP."""
+        return []
 
     def _get(self, path: str, most: int) -> bytes | None:
         """None: there is no such thing. Raises OSError."""

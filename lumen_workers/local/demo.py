@@ -267,8 +267,26 @@ class Director:
             and None not in {r.digest for r in story.runs},
             "cross_verified_by": story.owed.done_by if story.owed and story.owed.state is OwedState.DONE else None,
             "report_pdf": str(snapshot / "files" / "controls" / "reports" / pdf),
-            "key_fingerprints": Pins(self._settings.home / "keys").all(),
+            "key_fingerprints": {name: own[0] for name, own in Pins(self._settings.home / "keys").all().items()},
+            "evidence": self._evidence(snapshot, winner),
             "flower": state.urls.get("flower") if state else None,
+        }
+
+    def _evidence(self, snapshot: Path, winner: Run) -> dict[str, Any]:
+        """What a stranger finds who has the day's folder and the root's fingerprint."""
+        from lumen_workers.archive.evidence import verify_day
+        from lumen_workers.archive.layout import evidence_path
+
+        [root, *_] = roots = bootstrap.roots_of(self._settings)
+        found = verify_day(snapshot, winner.region, roots=roots, now=self._store.now(), day=winner.day)
+        path = snapshot / evidence_path(winner.region)
+        return {
+            "file": str(path),
+            "ok": found.ok,
+            "verdict": found.verdict.value,
+            "reason": found.reason,
+            "root_fingerprint": root,
+            "command": f"python verify_lumen.py {path} --root {root}",
         }
 
     def _jitter(self, loop: str) -> float | None:
@@ -302,6 +320,9 @@ class Director:
         equal = "equal" if report["digests_equal"] else "different"
         self._console.print(f"\nDigests are {equal}; cross-verified by {report['cross_verified_by'] or 'nobody'}")
         self._console.print(f"Report: {report['report_pdf']}", soft_wrap=True)
+        evidence = report["evidence"]
+        self._console.print(f"Evidence: {evidence['file']}: {evidence['verdict']}", soft_wrap=True)
+        self._console.print(f"Verify it as a stranger would: {evidence['command']}", soft_wrap=True)
         self._console.print(f"Flower: {report['flower']}", soft_wrap=True)
 
 
@@ -339,6 +360,8 @@ def problems(report: dict[str, Any]) -> list[str]:
     if abs(report["effect"]["creative_band"]["truth"]) < 0.08:
         found.append("the step is too small to show anything")
     found += _run_problems(report)
+    if not report["evidence"]["ok"]:
+        found.append(f"{report['evidence']['file']} does not hold: {report['evidence']['reason']}")
     if not Path(report["report_pdf"]).is_file():
         found.append(f"{report['report_pdf']} is not there")
     return found

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from lumen_workers.domain.ports import Store
 from lumen_workers.observability.counters import Counters
 from lumen_workers.observability.days import due_days, open_runs, stages
+from lumen_workers.observability.evidence import logs
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.notices import notices
 from lumen_workers.observability.regions import queues, regions, ticks
@@ -34,6 +35,7 @@ PARTS: Final[tuple[Part, ...]] = (
     open_runs,
     due_days,
     notices,
+    logs,
 )
 
 

@@ -17,7 +17,7 @@ from lumen_workers.engine.seals import parse_day
 from lumen_workers.observability.families import gauge, gauges
 from lumen_workers.observability.view import View
 
-INTEGRITY_KINDS: Final = frozenset({"digest_mismatch", "cross_verify_failed"})
+INTEGRITY_KINDS: Final = frozenset({"digest_mismatch", "cross_verify_failed", "log_refuses"})
 """Alarms that say that the archive's bytes are not what they should be."""
 
 LOOK_BACK: Final = timedelta(days=7)

@@ -1,4 +1,4 @@
-"""The ticks: sample, effects, experiments, gateway, tune, rhythm, deliver, reconcile."""
+"""The ticks: sample, effects, experiments, gateway, tune, rhythm, deliver, reconcile, trust."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lumen_workers.loop.rules import NotApplied
 from lumen_workers.pipelines.daily import DAILY_PIPELINE
 from lumen_workers.pipelines.experiments import experiments
 from lumen_workers.pipelines.rhythm import rhythm
+from lumen_workers.pipelines.trust import trust
 from lumen_workers.pipelines.tuning import tune
 
 
@@ -83,5 +84,6 @@ TICKS = (
     Tick(name="tune", run=tune),
     Tick(name="rhythm", run=rhythm),
     Tick(name="deliver", run=deliver),
+    Tick(name="trust", run=trust),
     Tick(name="reconcile", run=lambda ctx: reconcile(ctx, {DAILY_PIPELINE.name: DAILY_PIPELINE})),
 )

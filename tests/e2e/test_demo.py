@@ -119,6 +119,7 @@ def test_summary_has_the_promised_keys(demo: dict[str, Any]) -> None:
         "cross_verified_by",
         "report_pdf",
         "key_fingerprints",
+        "evidence",
     }
 
 
@@ -187,6 +188,24 @@ def test_report_is_a_pdf_of_several_kilobytes(demo: dict[str, Any], clone: Path)
     assert data.startswith(b"%PDF-")
     assert data.rstrip().endswith(b"%%EOF")
     assert len(data) > 10_000
+
+
+def test_a_stranger_verifies_the_day_from_an_empty_folder(demo: dict[str, Any], clone: Path, tmp_path: Path) -> None:
+    evidence = demo["evidence"]
+    assert (evidence["ok"], evidence["verdict"]) == (True, "NO_TIME")
+    copy = shutil.copytree((clone / evidence["file"]).parent, tmp_path / "day")
+    shutil.copy(clone / "verify_lumen.py", tmp_path)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("LUMEN_", "PYTHON"))}
+    words = [
+        str(clone / ".venv/bin/python"),
+        "verify_lumen.py",
+        str(copy),
+        "--root",
+        evidence["root_fingerprint"],
+        "--json",
+    ]
+    results = json.loads(run(words, tmp_path, plain, 60))
+    assert [(result["ok"], result["signer"][:17]) for result in results] == [(True, "urn:lumen:region:")] * 2
 
 
 def test_nothing_runs_on_when_the_demo_has_ended(home: Path) -> None:

@@ -17,7 +17,8 @@ from lumen_workers.trust.tlog.folder import LogFolder
 from lumen_workers.trust.tlog.sequencer import Sequencer, Witnesses
 
 ORIGIN = "example.org/log"
-SIGNER = NoteSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SIGNER = NoteSigner(ORIGIN, PRIVATE)
 
 
 def entry_of(number: int) -> bytes:

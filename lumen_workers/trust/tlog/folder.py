@@ -68,12 +68,13 @@ class LogFolder:
         try:
             return self.read(tile)
         except LogFault:
-            for width in self._widths(tile):
+            for width in self.widths(tile):
                 if width > tile.width:
                     return (self.path / Tile(tile.level, tile.index, width).path).read_bytes()
             raise
 
-    def _widths(self, tile: Tile) -> list[int]:
+    def widths(self, tile: Tile) -> list[int]:
+        """The widths of the partial tiles that lie in this one's place, in order. Raises OSError."""
         folder = (self.path / Tile(tile.level, tile.index, 1).path).parent
         try:
             return sorted(int(item.name) for item in folder.iterdir() if item.name.isdecimal())

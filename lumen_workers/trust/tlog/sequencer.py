@@ -184,6 +184,7 @@ class Sequencer:
         self._recheck(head, new, entries)
         for tile in filled:
             shutil.rmtree(self.folder.path / f"{tile.path}.p", ignore_errors=True)
+        self._sweep(head.size, size)
         return new
 
     def _write_bundles(self, start: int, entries: Sequence[bytes]) -> None:
@@ -209,6 +210,19 @@ class Sequencer:
                     filled += [tile, Tile(None, number)] if level == 0 else [tile]
             level, start, hashes = level + 1, start // WIDTH, above
         return filled
+
+    def _sweep(self, old: int, new: int) -> None:
+        """Remove tiles at the edge that no signed tree has: a crash left them, and the log may have grown otherwise."""
+        for level in range((new.bit_length() + 7) // 8 + 1):
+            index, width = divmod(new >> 8 * level, WIDTH)
+            signed = max(0, (old >> 8 * level) - index * WIDTH)
+            for kind in (level, None) if level == 0 else (level,):
+                for stale in self.folder.widths(Tile(kind, index)):
+                    if stale > signed and stale != width:
+                        (self.folder.path / Tile(kind, index, stale).path).unlink(missing_ok=True)
+                for beyond in (Tile(kind, index), Tile(kind, index + 1)):
+                    (self.folder.path / beyond.path).unlink(missing_ok=True)
+                shutil.rmtree(self.folder.path / f"{Tile(kind, index + 1).path}.p", ignore_errors=True)
 
     def _held(self, level: int, count: int) -> list[bytes]:
         width = count % WIDTH

@@ -35,6 +35,7 @@ def report(tmp_path: Path) -> Report:
         "digests_equal": True,
         "cross_verified_by": "b",
         "report_pdf": str(pdf),
+        "evidence": {"file": "x.lumen.json", "ok": True, "verdict": "NO_TIME", "reason": ""},
         "key_fingerprints": {"a": "0" * 64, "b": "1" * 64},
     }
 
@@ -90,6 +91,7 @@ def set_to(*path: Any, value: Any) -> Callable[[Report], None]:
         (set_to("cross_verified_by", value="a"), "no other region"),
         (set_to("digests_equal", value=False), "digests differ"),
         (set_to("key_fingerprints", value={"a": "0" * 64}), "no key fingerprint of b"),
+        (set_to("evidence", "ok", value=False), "x.lumen.json does not hold"),
         (set_to("report_pdf", value="/nowhere.pdf"), "/nowhere.pdf is not there"),
     ],
 )

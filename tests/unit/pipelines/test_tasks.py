@@ -36,6 +36,7 @@ def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
             "lumen.gateway",
             "lumen.tune",
             "lumen.rhythm",
+            "lumen.trust",
             "lumen.deliver",
             "lumen.reconcile",
             "lumen.daily",
@@ -53,6 +54,7 @@ def test_every_stage_tick_and_pipeline_is_a_task_once() -> None:
         "reconcile",
         "rhythm",
         "sample",
+        "trust",
         "tune",
     )
     with pytest.raises(ValueError, match="declared twice"):

@@ -97,6 +97,26 @@ def test_a_crash_before_the_head_costs_nothing(log: TestLog, monkeypatch: pytest
     assert published(log) == expected(8)
 
 
+def test_tiles_that_a_crash_left_and_nobody_signed_do_not_stay(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log grows by other entries than the crashed batch had: what is left of it must prove nothing."""
+    log.fill(200)
+    other = TestLog(log.folder.path)
+    other.count = 1_000
+    assert other.sequencer.append() == 0
+    for count in (5, 100):
+        other.owe(count)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(other.store.logs), "advance", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+            with pytest.raises(RuntimeError):
+                other.sequencer.append()
+    assert (log.folder.path / "tile/0/001.p/49").exists()
+    log.fill(6)
+    found = {str(path.relative_to(log.folder.path)) for path in log.folder.path.rglob("*") if path.name.isdecimal()}
+    found -= {"tile/0", "tile/1"}
+    assert found == {f"tile/{level}/000.p/{width}" for level in ("0", "entries") for width in (200, 206)}
+    assert log.folder.tree(205).root() == expected(205).root
+
+
 def test_a_crash_behind_the_head_is_made_good(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.fill(5)
     log.owe(3)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _markdown import prose, table
+from _tables_evidence import EVIDENCE
 from _tables_experiments import EXPERIMENTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -311,6 +312,7 @@ def evidence(found: Mapping[str, Any]) -> str:
 
 
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    **EVIDENCE,
     **EXPERIMENTS,
     "audit": audit,
     "chaos": chaos,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from support.servers import missing
 
+from lumen_workers.cli.main import main
 from lumen_workers.trust.pki.upkeep import public_from
 from lumen_workers.trust.signers.base import ElsewhereSigner
 from lumen_workers.trust.signers.command import CommandDevice
@@ -118,43 +122,70 @@ def soft_token(folder: Path) -> SoftToken:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    code: int
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A home whose region may sign elsewhere; every command is a process of its own."""
+    """A home whose region may sign elsewhere."""
 
     folder: Path
-    env: Mapping[str, str]
 
     @property
     def home(self) -> Path:
         return self.folder / "home"
+
+    @property
+    def root(self) -> str:
+        """The fingerprint of its root."""
+        manifest = json.loads((self.home / "trust" / "chain_manifest.json").read_text())
+        return str(manifest["root_fingerprint_sha256"])
 
     def configure(self, entry: Mapping[str, object] | None) -> None:
         (self.folder / "configs").mkdir(exist_ok=True)
         signers = {} if entry is None else {REGION: entry}
         (self.folder / "configs" / "lumen.yaml").write_text(json.dumps({"regions": [REGION], "signers": signers}))
 
-    def run(
-        self, *words: str, program: Sequence[str] = ("-m", "lumen_workers"), **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        variables = {"LUMEN_CONFIGS": str(self.folder / "configs"), "LUMEN_HOME": str(self.home)}
-        return subprocess.run(
+    def run(self, *words: str) -> Ended:
+        """`lumen` in this process."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self._env.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            try:
+                main(words)
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Ended(code=code, said=out.getvalue() + err.getvalue())
+
+    def apart(self, *words: str, program: Sequence[str] = ("-m", "lumen_workers"), **env: str) -> Ended:
+        """`lumen`, or another program, in a process of its own."""
+        ran = subprocess.run(
             [sys.executable, *program, *words],
             cwd=self.folder,
-            env={**os.environ, **variables, **self.env, **env},
+            env={**os.environ, **self._env, **env},
             capture_output=True,
             text=True,
             check=False,
             timeout=120,
         )
+        return Ended(code=ran.returncode, said=ran.stdout + ran.stderr)
 
-    def call(self, *words: str, **env: str) -> str:
-        """The same, if it says yes."""
-        ran = self.run(*words, **env)
-        assert ran.returncode == 0, (words, ran.stdout, ran.stderr)
-        return ran.stdout
+    def call(self, *words: str) -> str:
+        """`lumen`, if it says yes."""
+        ended = self.run(*words)
+        assert ended.code == 0, (words, ended.said)
+        return ended.said
 
-    def stranger(self, name: str) -> subprocess.CompletedProcess[str]:
+    def stranger(self, name: str) -> Ended:
         """The one-file verifier on ``name``, with nothing but the root's fingerprint."""
-        manifest = json.loads((self.home / "trust" / "chain_manifest.json").read_text())
-        root = manifest["root_fingerprint_sha256"]
-        return self.run(name, "--root", root, "--json", program=(str(ROOT / "verify_lumen.py"),))
+        return self.apart(name, "--root", self.root, program=(str(ROOT / "verify_lumen.py"),))
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"LUMEN_CONFIGS": str(self.folder / "configs"), "LUMEN_HOME": str(self.home)}

@@ -41,4 +41,33 @@ def log(found: Mapping[str, Any]) -> str:
     return f"{table(head, rows)}\n\n{prose(about)}"
 
 
-EVIDENCE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"log": log}
+KINDS: Mapping[str, str] = {
+    "checkpoint": "`/checkpoint`",
+    "revalidated": "`/checkpoint` with an ETag that holds (304)",
+    "tile": "a full tile",
+    "bundle": "a full bundle of entries",
+    "entry": "`/v1/log/entry/N?size=`, another one each time",
+    "present": "`/v1/log/entry/N`, another one each time",
+}
+
+
+def log_server(found: Mapping[str, Any]) -> str:
+    """The log's server: requests a second, and how long they take."""
+    rows = [
+        (
+            KINDS[name],
+            f"{one['requests_per_s']:,}",
+            *(f"{one[cut]:.1f} ms" for cut in ("p50_ms", "p95_ms", "p99_ms")),
+            f"{one['cpu_us'] / 1e3:.2f} ms",
+        )
+        for name, one in found["kinds"].items()
+    ]
+    about = (
+        f"`lumen log serve` over {found['entries']:,} entries, {found['connections']} connections on the loopback "
+        f"address, which the client shares the processors of; {found['rss_mib']:.0f} MiB of memory."
+    )
+    head = ("", "requests a second", "p50", "p95", "p99", "processor, each")
+    return f"{prose(about)}\n\n{table(head, rows)}"
+
+
+EVIDENCE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"log": log, "log_server": log_server}

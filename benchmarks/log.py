@@ -43,7 +43,7 @@ ROUNDS = 3
 
 def proofs(path: Path, size: int) -> dict[str, Any]:
     """Inclusion and consistency proofs in a log of ``size``, and what they cost without tiles."""
-    root, folder = _fill(path, size)
+    root, folder = fill(path, size)
     chance = random.Random(1)
     indices = [chance.randrange(size) for _ in range(PROOFS)]
     inclusion = [_seconds(partial(_inclusion, folder, size, index)) for index in indices]
@@ -129,7 +129,7 @@ def hashing(path: Path, mib: int) -> dict[str, Any] | None:
     }
 
 
-def _fill(path: Path, size: int) -> tuple[bytes, LogFolder]:
+def fill(path: Path, size: int) -> tuple[bytes, LogFolder]:
     """A log of ``size`` entries, made at one stroke and without a queue; its root."""
     folder = LogFolder(path)
     hashes: list[bytes] = []

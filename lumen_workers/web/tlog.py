@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +31,10 @@ from lumen_workers.web.tlog_counts import Counted, Counts
 _TEXT: Final = "text/plain; charset=utf-8"
 _BYTES: Final = "application/octet-stream"
 _JSON: Final = "application/json"
-_METHODS: Final = ["GET", "HEAD"]
 _NUMBER_RE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+Handler = Callable[[Request], Response]
 
 
 def make_log_app(log: LogFolder, trust: Path) -> ASGIApp:
@@ -40,11 +43,19 @@ def make_log_app(log: LogFolder, trust: Path) -> ASGIApp:
     counts = Counts(published.look)
     app = FastAPI(title="lumen log", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
-    @app.api_route("/checkpoint", methods=_METHODS)
+    def route(path: str) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            # Starlette's own: FastAPI's would take apart what needs no taking apart, for a quarter more of the time.
+            app.add_route(path, handler, methods=["GET", "HEAD"])
+            return handler
+
+        return add
+
+    @route("/checkpoint")
     def checkpoint(request: Request) -> Response:
         return answer(request, _promise(published).data, _TEXT, BRIEF)
 
-    @app.api_route("/tile/{rest:path}", methods=_METHODS)
+    @route("/tile/{rest:path}")
     def tile(request: Request) -> Response:
         # The whole path as it came: what the route has of it lacks a newline at its end.
         found = parse_path(request.scope["path"].removeprefix("/"))
@@ -54,41 +65,42 @@ def make_log_app(log: LogFolder, trust: Path) -> ASGIApp:
             raise HTTPException(404, "there is no such tile")
         return answer(request, data, _BYTES, IMMUTABLE)
 
-    @app.api_route("/trust.json", methods=_METHODS)
+    @route("/trust.json")
     def trust_file(request: Request) -> Response:
         try:
             return answer(request, trust.read_bytes(), _JSON, BRIEF)
         except FileNotFoundError:
             raise HTTPException(404, "this home has no trust file yet") from None
 
-    @app.api_route("/v1/log/root", methods=_METHODS)
+    @route("/v1/log/root")
     def root(request: Request) -> Response:
         promise = _promise(published)
         found = promise.checkpoint
         told = {"size": found.size, "rootHash": found.root.hex(), "checkpoint": promise.data.decode()}
         return _json(request, told, BRIEF)
 
-    @app.api_route("/v1/log/entry/{index}", methods=_METHODS)
-    def entry(request: Request, index: str, size: str | None = None) -> Response:
-        promise = _promise(published)
-        number, asked = _number(index), promise.size if size is None else _number(size)
+    @route("/v1/log/entry/{index}")
+    def entry(request: Request) -> Response:
+        promise, size = _promise(published), request.query_params.get("size")
+        number, asked = _number(request.path_params["index"]), promise.size if size is None else _number(size)
         if asked > promise.size or number >= asked:
             raise HTTPException(404, f"there is no entry {number} in a log of {min(asked, promise.size)}")
         return _json(request, _told(promise.prove(number, asked)), BRIEF if size is None else IMMUTABLE)
 
-    @app.api_route("/healthz", methods=_METHODS)
-    def health() -> Response:
+    @route("/healthz")
+    def health(_: Request) -> Response:
         _promise(published)
         return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
-    @app.api_route("/metrics", methods=_METHODS)
-    def metrics() -> Response:
+    @route("/metrics")
+    def metrics(_: Request) -> Response:
         headers = {"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
         return Response(generate_latest(counts.registry), headers=headers)
 
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(LogFault, _fault)
     app.add_exception_handler(OSError, _unread)
+    app.add_exception_handler(Exception, _failed)
     return Counted(app, counts)
 
 
@@ -135,3 +147,8 @@ async def _fault(request: Request, error: Exception) -> Response:
 
 async def _unread(_: Request, error: Exception) -> Response:
     return refusal(500, f"the log's files cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}")
+
+
+async def _failed(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    """What nobody has foreseen is in the server's own output, with its traceback."""
+    return refusal(500, "this server has failed at that")

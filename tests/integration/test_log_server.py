@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import os
@@ -17,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.plain_log import vkey
 from support.processes import eventually
-
-from lumen_workers.trust import merkle
+from support.served import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 LUMEN = (sys.executable, "-c", "from lumen_workers.cli.main import main; main()")
@@ -101,16 +101,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
         made.end()
 
 
-def ask(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
-    try:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
-
-
 def test_a_witness_gives_evidence_its_time_and_strangers_can_ask_the_log(place: Place) -> None:
     place.attest("zero.txt")
     place.trust_witness(place.witness())
@@ -142,73 +132,6 @@ def test_a_witness_gives_evidence_its_time_and_strangers_can_ask_the_log(place: 
     assert (beyond.returncode, "index_out_of_range" in beyond.stdout) == (1, True)
 
 
-def test_what_the_server_says(place: Place) -> None:
-    for number in range(3):
-        place.attest(f"{number}.txt")
-    url = place.start("log", "serve", "--port", "0")
-    status, headers, head = ask(url, "/checkpoint")
-    assert (status, headers["cache-control"]) == (200, "public, max-age=5")
-    assert head == (place.home / "log" / "checkpoint").read_bytes()
-    assert headers["content-type"] == "text/plain; charset=utf-8"
-    assert ask(url, "/checkpoint", If_None_Match=headers["etag"])[0] == 304
-
-    status, headers, tile = ask(url, "/tile/0/000.p/3")
-    assert (status, len(tile), "immutable" in headers["cache-control"]) == (200, 96, True)
-    status, headers, part = ask(url, "/tile/0/000.p/3", Range="bytes=32-63")
-    assert (status, part, headers["content-range"]) == (206, tile[32:64], "bytes 32-63/96")
-    assert ask(url, "/tile/0/000.p/3", Range="bytes=-32")[2] == tile[64:]
-    assert ask(url, "/tile/0/000.p/3", Range="bytes=96-")[0] == 416
-    status, headers, body = ask(url, "/tile/0/000.p/3", "HEAD")
-    assert (status, headers["content-length"], body) == (200, "96", b"")
-
-    told = json.loads(ask(url, "/v1/log/root")[2])
-    assert told["size"] == 3
-    for size in (None, 3, 2):
-        query = "" if size is None else f"?size={size}"
-        status, headers, body = ask(url, f"/v1/log/entry/1{query}")
-        found = json.loads(body)
-        assert (status, "immutable" in headers["cache-control"]) == (200, size is not None)
-        proof = [bytes.fromhex(item) for item in found["proof"]]
-        hashed = merkle.leaf_hash(base64.b64decode(found["entry"]))
-        assert hashed.hex() == found["leafHash"]
-        assert merkle.verify_inclusion(hashed, 1, found["size"], proof, bytes.fromhex(found["rootHash"]))
-        assert found["rootHash"] == told["rootHash"] or size == 2
-    assert ask(url, "/healthz")[::2] == (200, b"ok\n")
-    metrics = ask(url, "/metrics")[2].decode()
-    assert "tlog_entries_total 3.0" in metrics
-    assert "tlog_inclusion_ok 1.0" in metrics
-    assert ask(url, "/trust.json")[2] == (place.home / "trust" / "trust.json").read_bytes()
-
-
-REFUSED = [
-    ("/tile/0/000", "GET", 404),
-    ("/tile/0/000.p/0", "GET", 404),
-    ("/tile/0/000.p/01", "GET", 404),
-    ("/checkpoint/", "GET", 404),
-    ("/tile/0/001.p/1", "GET", 404),
-    ("/tile/0/../../../keys/log.pem", "GET", 404),
-    ("/tile/0/%2e%2e/%2e%2e/keys/log.pem", "GET", 404),
-    ("/../keys/log.pem", "GET", 404),
-    ("/tile/entries/0000", "GET", 404),
-    ("/v1/log/entry/1", "GET", 404),
-    ("/v1/log/entry/-1", "GET", 400),
-    ("/v1/log/entry/0?size=2", "GET", 404),
-    ("/v1/log/entry/0?size=01", "GET", 400),
-    ("/v1/log/entry/x", "GET", 400),
-    ("/checkpoint", "POST", 405),
-    ("/docs", "GET", 404),
-]
-
-
-def test_what_the_server_does_not_say(place: Place) -> None:
-    place.attest("one.txt")
-    url = place.start("log", "serve", "--port", "0")
-    for path, method, status in REFUSED:
-        answer = ask(url, path, method)
-        assert answer[0] == status, path
-        assert set(json.loads(answer[2])) == {"error"}, path
-
-
 def test_the_server_opens_no_key_and_no_store(place: Place) -> None:
     place.attest("one.txt")
     shutil.rmtree(place.home / "keys")
@@ -235,12 +158,6 @@ def test_the_server_opens_no_key_and_no_store(place: Place) -> None:
     assert str(place.home / "keys") not in opened
     assert "sqlite3.connect" not in opened
     assert not (place.home / "keys").exists()
-
-
-def test_a_log_without_entries(place: Place) -> None:
-    url = place.start("log", "serve", "--port", "0")
-    status, headers, body = ask(url, "/checkpoint")
-    assert (status, headers["retry-after"], json.loads(body)["error"]) == (503, "5", "the log has no checkpoint yet")
 
 
 def test_a_witness_remembers_over_its_end_and_never_cosigns_a_fork(place: Place) -> None:
@@ -304,10 +221,15 @@ def test_a_witness_that_is_away_costs_a_moment_not_the_evidence(place: Place) ->
     assert json.loads(place.run("verify", "two.txt", "--json").stdout)["verdict"] == "VALID"
 
 
+WITNESS_KEY = vkey("w.example", Ed25519PrivateKey.from_private_bytes(bytes(32)), 4)
+
 WRONG: list[tuple[tuple[str, ...], str]] = [
     (("serve", "--host", "0.0.0.0"), "--public"),
     (("witness", "--state", "s", "--name", "w"), "a witness needs a log"),
     (("witness", "--state", "s", "--name", "w", "--log", "x"), "no verifier key"),
+    (("witness", "--state", "s", "--name", "w", "--log", "policy"), "policy, line 1"),
+    (("witness", "--state", "s", "--name", "w", "--log", WITNESS_KEY), "witness's, not a log's"),
+    (("witness", "--state", "s", "--name", "w", "--host", "192.0.2.1", "--show-key"), "--public"),
     (("witness", "--state", "s", "--name", "a b", "--show-key"), "white space"),
     (("proof", "0"), "there is no entry 0"),
     (("show",), "no checkpoint yet"),
@@ -315,6 +237,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
 
 
 def test_wrong_usage(place: Place) -> None:
+    (place.folder / "policy").write_text("what is this\n")
     for words, said in WRONG:
         ran = place.run("log", *words)
         assert (ran.returncode, said in ran.stderr) == (2, True), ran.stderr

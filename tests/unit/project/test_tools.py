@@ -84,6 +84,7 @@ def test_servers_that_are_there_are_left_alone(programs: Path) -> None:
         "openssl",
         "certtool",
         "softhsm2-util",
+        "go",
         "pdftoppm",
         "pdffonts",
     ):

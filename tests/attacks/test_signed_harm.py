@@ -1,4 +1,4 @@
-"""Parts harmed at random and signed anew, as one who has the keys could: both verifiers say the same, check by check."""
+"""Parts harmed at random and signed anew, as one who has the keys could: both verifiers agree, check by check."""
 
 from __future__ import annotations
 

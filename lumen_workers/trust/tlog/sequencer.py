@@ -105,7 +105,7 @@ class Sequencer:
     def _alone(self) -> Iterator[bool]:
         """On one machine a lease is not enough: a process that stood still might put back an old checkpoint."""
         try:
-            self.folder.path.mkdir(parents=True, exist_ok=True)
+            self.folder.make()
             descriptor = os.open(self.folder.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise EnvironmentFault(f"cannot open the log {self.folder.path}: {error.strerror}") from None

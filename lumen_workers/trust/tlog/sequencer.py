@@ -35,9 +35,10 @@ _LOOK_S: Final = 0.05
 
 Consistency = Callable[[int], list[bytes]]
 Witnesses = Callable[[bytes, int, Consistency], Sequence[str]]
-"""Asks witnesses: the new checkpoint, the size before it, and what proves consistency from an older size.
+"""Asks witnesses: the newest checkpoint, its size, and what proves consistency from an older size.
 
-Returns the cosignature lines that hold; never raises, and takes no longer than it has been told to.
+Returns the cosignature lines that hold, of those that have not signed it yet; never raises, and takes no longer than it
+has been told to.
 """
 
 
@@ -93,7 +94,7 @@ class Sequencer:
                     lease = self.leases.renew(lease, self.ttl)
                     head = self._extend(head, rows, lease)
                     count += len(rows)
-                if self.witnesses is not None and (count or not self._is_witnessed(head)):
+                if self.witnesses is not None:
                     self._witness(head, self.leases.renew(lease, self.ttl))
                 return count
             except OSError as error:
@@ -255,13 +256,8 @@ class Sequencer:
         except LogFault as error:
             raise self._refusal(str(error)) from None
 
-    @staticmethod
-    def _is_witnessed(head: LogHead) -> bool:
-        """Whether anybody but the log has signed it."""
-        return len(parse_note(head.note).signatures) > 1
-
     def _witness(self, head: LogHead, lease: Lease) -> None:
-        """Add what witnesses say of the newest checkpoint. Without them it stands as it is."""
+        """Add what witnesses say of the newest checkpoint. Whoever was silent is asked anew at each append."""
         assert self.witnesses is not None
         tree: TileTree = self.folder.tree(head.size)
         lines = self.witnesses(head.note, head.size, tree.consistency)

@@ -1112,6 +1112,7 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
             issuer, begin, end = found.issuer, found.last_update_utc, found.next_update_utc
             numbers = [item.value.crl_number for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: since_of(item) for item in found}
+            partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -1126,6 +1127,8 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
         raise No("crl_signature_invalid", "the root did not sign it")
     if not numbers:
         raise No("crl_number_missing", "it has no number")
+    if partial:
+        raise No("crl_malformed", "a critical extension: it is not the whole list")
     if end is None:
         raise No("crl_malformed", "no next update")
     return {"number": numbers[0], "begin": begin, "end": end, "revoked": revoked}

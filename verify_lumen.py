@@ -1150,6 +1150,7 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
             numbers = [item.value.crl_number for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: since_of(item) for item in found}
             whole_signature(der, found.signature)
+            partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -1164,6 +1165,8 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
         raise No("crl_signature_invalid", "the root did not sign it")
     if not numbers:
         raise No("crl_number_missing", "it has no number")
+    if partial:
+        raise No("crl_malformed", "a critical extension: it is not the whole list")
     if end is None:
         raise No("crl_malformed", "no next update")
     return {"number": numbers[0], "begin": begin, "end": end, "revoked": revoked}

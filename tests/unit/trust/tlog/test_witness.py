@@ -220,7 +220,8 @@ def test_never_two_trees_of_one_size(
     for history, what in zip(histories, ("a", "b"), strict=True):
         history.add(10, "same")
         history.add(30, what)
-    witness, known, roots = witness_of(folder, histories[0]), 0, {}
+    witness, known = witness_of(folder, histories[0]), 0
+    roots: dict[int, bytes] = {}
     for which, old, size, again in steps:
         answer = witness.add_checkpoint(histories[which].request(old, size), NOW)
         if answer.status == 200:

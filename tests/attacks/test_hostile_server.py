@@ -1,4 +1,4 @@
-"""A server that is no log, or that wants to be waited for: verify_lumen.py takes what a log may send, and no more."""
+"""A server that is no log, or that wants to be waited for: what a log may send is taken, and no more."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from attacks.both import one_file, verify_lumen
+from attacks.both import one_file, package, verify_lumen
 from attacks.corpus import Asked
 from attacks.forge import Forge, make_day
+
+from lumen_workers.adapters import tlog
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MEBIBYTE = b"x" * 1024 * 1024
@@ -122,6 +124,18 @@ def test_it_goes_nowhere_else(status: int, forge: Forge, serve: Serve) -> None:
     assert not asked
 
 
+def reasons(forge: Forge, server: Hostile, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What both verifiers say, who wait for a second."""
+    data = forge.build()
+    monkeypatch.setattr(verify_lumen, "MOST_SECONDS", 1)
+    monkeypatch.setattr(tlog, "_WHOLE_S", 1)
+    found = [
+        one_file(data, forge, Asked(), verify_lumen.Log(server.url)),
+        package(data, forge, Asked(), tlog.HttpLog(server.url)),
+    ]
+    return [result["reason"] for result in found]
+
+
 @pytest.mark.parametrize(
     "head", [b"", OK + b"x: ", OK + b"Content-Length: 60000\r\n\r\n"], ids=["status", "head", "body"]
 )
@@ -131,17 +145,13 @@ def test_a_byte_now_and_then(head: bytes, forge: Forge, serve: Serve, monkeypatc
         while not server.ended.wait(0.05):
             connection.sendall(b"x")
 
-    monkeypatch.setattr(verify_lumen, "MOST_SECONDS", 1)
     server = serve(drip)
-    told = one_file(forge.build(), forge, Asked(), verify_lumen.Log(server.url))
-    assert told["reason"] == "log_unreachable"
+    assert reasons(forge, server, monkeypatch) == ["log_unreachable"] * 2
 
 
 def test_promises_without_end(forge: Forge, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_lumen, "MOST_SECONDS", 1)
     server = serve(endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100))
-    told = one_file(forge.build(), forge, Asked(), verify_lumen.Log(server.url))
-    assert told["reason"] == "log_unreachable"
+    assert reasons(forge, server, monkeypatch) == ["log_unreachable"] * 2
 
 
 def test_a_log_of_the_largest_size(forge: Forge, serve: Serve) -> None:

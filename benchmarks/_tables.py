@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _markdown import prose, table
+from _tables_evidence import EVIDENCE
 from _tables_experiments import EXPERIMENTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -301,9 +302,9 @@ def evidence(found: Mapping[str, Any]) -> str:
     """What a stranger waits for."""
     verify, rates = found["verify"], found["requests_per_s"]
     about = (
-        f"One day of {verify['files']} files and {verify['mib']:.0f} MiB, its evidence of {verify['evidence_kib']:.0f} KiB, "
-        f"verified from start to exit; medians of {found['runs']} processes. Requests of {found['clients']} connections "
-        "to `lumen log serve` on the loopback address."
+        f"One day of {verify['files']} files and {verify['mib']:.0f} MiB, its evidence of "
+        f"{verify['evidence_kib']:.0f} KiB, verified from start to exit; medians of {found['runs']} processes. Requests "
+        f"of {found['clients']} connections to `lumen log serve` on the loopback address."
     )
     rows = [(f"`{name}`", f"{seconds:.2f} s") for name, seconds in verify["verify_s"].items()]
     rows += [(f"the log: {name}", f"{count:,.0f} requests a second") for name, count in rates.items()]
@@ -311,6 +312,7 @@ def evidence(found: Mapping[str, Any]) -> str:
 
 
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    **EVIDENCE,
     **EXPERIMENTS,
     "audit": audit,
     "chaos": chaos,

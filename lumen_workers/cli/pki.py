@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lumen_workers.cli import authority
+from lumen_workers.cli import authority, roots
 from lumen_workers.cli.output import Json, Region, echo_json
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from lumen_workers.config import Settings
     from lumen_workers.trust.pki.home import TrustHome
+    from lumen_workers.trust.pki.trust_file import TrustFile
 
 app = typer.Typer(help="Keys, certificates and their fingerprints.", no_args_is_help=True)
 
@@ -44,6 +47,8 @@ def show(region: Region = None, as_json: Json = False) -> None:
         )
     except TokenExpired as error:
         home, problem = _home(settings), str(error)
+        if not home.exists:
+            raise
     facts = {"region": settings.region, "fingerprint": signer.fingerprint, **_facts(home, settings.region, vkey)}
     facts["problem"] = problem or None
     if as_json:
@@ -54,7 +59,8 @@ def show(region: Region = None, as_json: Json = False) -> None:
     typer.echo(f"root: {root}")
     if facts["certificate"]:
         typer.echo(f"certificate: {facts['certificate']['serial']}, until {facts['certificate']['not_after'][:10]}")
-    typer.echo(f"revocation list: number {facts['crl_number']}, until {facts['crl_next_update'][:10]}")
+    if facts["crl_next_update"]:
+        typer.echo(f"revocation list: number {facts['crl_number']}, until {facts['crl_next_update'][:10]}")
     typer.echo(f"log: {vkey}")
     for name in ("root", "chain", "crl", "ocsp", "trust_file"):
         typer.echo(f"{name}: {facts[name]}")
@@ -67,17 +73,14 @@ def request(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to carry to the root's operator.")],
     region: Region = None,
 ) -> None:
-    """What a root's operator needs to issue a certificate elsewhere: public keys only."""
-    import json
-
+    """What a root's operator needs to issue a certificate elsewhere: a PKCS#10 request, which names this home's log."""
     from lumen_workers import bootstrap
+    from lumen_workers.trust.pki.request import make_request
 
     settings = _settings(region)
     bootstrap.open_home(settings)
-    signer = bootstrap.signer_of(settings)
-    data = {"region": settings.region, "public_key_pem": signer.public_pem, "log": _vkey(settings)}
-    output.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    typer.echo(f"{output}: the operator runs `lumen pki issue {settings.region} --root DIR --request {output.name}`")
+    output.write_bytes(make_request(settings.region, bootstrap.signer_of(settings), _vkey(settings)))
+    typer.echo(f"{output}: the operator runs `lumen pki issue --root DIR --csr {output.name} --output FOLDER`")
 
 
 @app.command()
@@ -89,30 +92,22 @@ def install(
 ) -> None:
     """Take over a trust file and certificates. A root that does not follow the present one is refused."""
     from lumen_workers import bootstrap
-    from lumen_workers.domain.errors import NotFound, UsageError
-    from lumen_workers.trust.pki.authority import LEDGER, TRUST_FILE
-    from lumen_workers.trust.pki.home import load_pem
-    from lumen_workers.trust.pki.trust_file import parse_trust_file
+    from lumen_workers.trust.pki.ledger import FILE, Ledger
 
     settings = _settings(None)
-    path = folder / TRUST_FILE
-    if not path.is_file():
-        raise NotFound(f"there is no {path}; `lumen pki issue --output {folder}` writes it")
-    try:
-        file = parse_trust_file(path.read_bytes())
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
+    file, certificates = _carried(folder)
+    for region in certificates:
+        settings.check_region(region)
     bootstrap.open_home(settings)
     home = _home(settings)
-    ledger = folder / LEDGER
     with home.alone():
-        # A development root gives way to a real one by itself: it has never been anybody's anchor.
-        home.install(file, ledger.read_bytes() if ledger.is_file() else b"", first=replace or _gives_way(home))
-        for chain in sorted((folder / "chain").glob("*.pem")):
-            settings.check_region(chain.stem)
-            answer = folder / "ocsp" / f"{chain.stem}.der"
-            home.put(chain.stem, load_pem(chain), answer.read_bytes() if answer.is_file() else None)
+        home.install(file, Ledger(folder / FILE).whole(), first=replace or roots.gives_way(home))
+        for region, certificate in certificates.items():
+            answer = folder / "ocsp" / f"{region}.der"
+            home.put(region, certificate, answer.read_bytes() if answer.is_file() else None)
     typer.echo(f"root: {home.root_fingerprint}")
+    for region, certificate in certificates.items():
+        typer.echo(f"{region}: certificate {certificate.serial_number:x}")
 
 
 @app.command()
@@ -145,8 +140,33 @@ def unpin(
 authority.register(app)
 
 
-def _gives_way(home: TrustHome) -> bool:
-    return home.exists and home.development
+def _carried(folder: Path) -> tuple[TrustFile, dict[str, x509.Certificate]]:
+    """The trust file in ``folder``, and the certificates under its root."""
+    from lumen_workers.domain.errors import CheckFailed, NotFound, UsageError
+    from lumen_workers.trust.pki.authority import TRUST_FILE
+    from lumen_workers.trust.pki.certificates import IDENTITY
+    from lumen_workers.trust.pki.chain import check_chain, load_certificate
+    from lumen_workers.trust.pki.home import load_pem
+    from lumen_workers.trust.pki.trust_file import parse_trust_file
+
+    path, chain = folder / TRUST_FILE, folder
+    if not path.is_file():
+        raise NotFound(f"there is no {path}; `lumen pki issue --output {folder}` writes it")
+    try:
+        file = parse_trust_file(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    found = {}
+    try:
+        root = load_certificate(file.root, "root_malformed")
+        for chain in sorted((folder / "chain").glob("*.pem")):
+            certificate = load_pem(chain)
+            if check_chain(certificate, [], root).identity != f"{IDENTITY}{chain.stem}":
+                raise ValueError("it is of another region")
+            found[chain.stem] = certificate
+    except ValueError as error:
+        raise CheckFailed(f"{chain}: {error}; get another from the root's operator") from None
+    return file, found
 
 
 def _settings(region: str | None) -> Settings:
@@ -171,17 +191,21 @@ def _vkey(settings: Settings) -> str:
 def _facts(home: TrustHome, region: str, vkey: str) -> dict[str, Any]:
     from lumen_workers.domain.clock import iso
     from lumen_workers.trust.pki.authority import TRUST_FILE
-    from lumen_workers.trust.pki.crl import check_crl
+    from lumen_workers.trust.pki.crl import CrlFault, check_crl
     from lumen_workers.trust.pki.home import CRL, ROOT
 
-    found, listed = home.certificate(region), check_crl(home.trust_file().crl, home.root)
+    found = home.certificate(region)
+    try:
+        listed = check_crl(home.trust_file().crl, home.root)
+    except CrlFault:
+        listed = None  # `problem` says it
     certificate = None
     if found is not None:
         certificate = {
             "serial": f"{found.serial_number:x}",
             "not_before": iso(found.not_valid_before_utc),
             "not_after": iso(found.not_valid_after_utc),
-            "revoked": found.serial_number in listed.revoked,
+            "revoked": None if listed is None else found.serial_number in listed.revoked,
         }
     return {
         "root_fingerprint": home.root_fingerprint,
@@ -192,7 +216,9 @@ def _facts(home: TrustHome, region: str, vkey: str) -> dict[str, Any]:
         "ocsp": str(home.ocsp_path(region)),
         "trust_file": str(home.trust / TRUST_FILE),
         "certificate": certificate,
-        "crl_number": listed.number,
-        "crl_next_update": iso(listed.next_update),
+        "root_not_before": iso(home.root.not_valid_before_utc),
+        "root_not_after": iso(home.root.not_valid_after_utc),
+        "crl_number": None if listed is None else listed.number,
+        "crl_next_update": None if listed is None else iso(listed.next_update),
         "log": vkey,
     }

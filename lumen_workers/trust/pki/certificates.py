@@ -40,6 +40,16 @@ def der_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
+def named(common: str) -> x509.Name:
+    """The subject with that common name, of our organization."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+        ]
+    )
+
+
 def common_name(certificate: x509.Certificate) -> str:
     """The subject's common name; empty without one."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -53,7 +63,7 @@ def is_development(root: x509.Certificate) -> bool:
 
 def make_root(key: EllipticCurvePrivateKey, now: datetime, *, development: bool) -> x509.Certificate:
     """A self-signed root: ten years, path length 1."""
-    name = _name(DEVELOPMENT_NAME if development else ROOT_NAME)
+    name = named(DEVELOPMENT_NAME if development else ROOT_NAME)
     builder = _builder(name, name, key.public_key(), now, ROOT_DAYS)
     return (
         builder.add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
@@ -117,7 +127,7 @@ def _leaf(
     ski = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     aki = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski)
     return (
-        _builder(_name(name), issuer.subject, public, now, days)
+        _builder(named(name), issuer.subject, public, now, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signature=True, authority=False), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -141,15 +151,6 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(begin + timedelta(days=days))
-    )
-
-
-def _name(common: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, common),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
-        ]
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +26,10 @@ from lumen_workers.domain.ids import check_region
 from lumen_workers.trust.files import replace_file, write_once
 from lumen_workers.trust.keys import fingerprint_of
 from lumen_workers.trust.pki import certificates, documents
-from lumen_workers.trust.pki.authority import LEDGER, TRUST_FILE
+from lumen_workers.trust.pki.authority import TRUST_FILE
 from lumen_workers.trust.pki.chain import ChainFault, check_chain, load_certificate
 from lumen_workers.trust.pki.crl import CRL_DAYS, Crl, CrlFault, check_crl
+from lumen_workers.trust.pki.ledger import FILE as LEDGER
 from lumen_workers.trust.pki.trust_file import TrustFile, parse_trust_file
 from lumen_workers.trust.tlog.policy import Policy
 
@@ -136,7 +138,10 @@ class TrustHome:
             raise TokenExpired(f"the certificate of region {region} is of another key; {renew}")
         if chain.identity != f"{certificates.IDENTITY}{region}":
             raise TokenExpired(f"{self.chain_path(region)} is of {chain.identity}; {renew}")
-        if not chain.begin <= now < chain.end:
+        if now < chain.begin:
+            begin = f"{chain.begin:%Y-%m-%d %H:%M} UTC"
+            raise TokenExpired(f"the certificate of region {region} is not valid before {begin}; look at the clock")
+        if now >= chain.end:
             raise TokenExpired(f"the certificate of region {region} ended on {chain.end:%Y-%m-%d}; {renew}")
         if chain.serial in listed.revoked:
             raise TokenExpired(f"the certificate of region {region} is revoked; {renew}")
@@ -146,18 +151,61 @@ class TrustHome:
             )
         return Standing(root=root, certificate=found, crl=listed, trust=trust)
 
+    def check(self, file: TrustFile, *, first: bool = False) -> None:
+        """Whether a trust file may take the place of the present one.
+
+        Raises CheckFailed for one that does not hold, that is older than the present one, or whose root does not follow
+        the one that is pinned here; with ``first``, that root does not matter.
+        """
+        try:
+            root = load_certificate(file.root, "root_malformed")
+            trust, listed = documents.read_trust(file.trust, root), check_crl(file.crl, root)
+            line = [load_certificate(der, "root_malformed") for der in (*file.former_roots, file.root)]
+            for (old, new), rotation in zip(pairwise(line), file.rotations, strict=True):
+                documents.read_rotation(rotation, old, new)
+        except ValueError as error:
+            raise CheckFailed(f"the trust file does not hold: {error}; get another from the root's operator") from None
+        if first or not self.exists:
+            return
+        if self.root not in line:
+            raise CheckFailed(
+                f"{self.trust / ROOT} is another root, and no rotation leads from it to the new one, "
+                f"{certificates.fingerprint(file.root)}; if the change is meant, `lumen pki install --replace` takes it"
+            )
+        if self.root != root:
+            return
+        version, number = self._present()
+        if trust.version < version or listed.number < number:
+            raise CheckFailed(
+                f"the trust file is older than the present one: version {trust.version} and list {listed.number}, "
+                f"here are {version} and {number}; get the newest from the root's operator"
+            )
+
     def install(self, file: TrustFile, ledger: bytes = b"", *, first: bool = False) -> None:
-        """Take over a trust file, newer than the present one. Raises CheckFailed for a root that does not follow."""
+        """Take over a trust file. The pinned root changes last. Raises what ``check`` raises."""
+        self.check(file, first=first)
         root = load_certificate(file.root, "root_malformed")
-        if not first and self.exists and self.root != root:
-            self._check_follows(file)
         self.trust.mkdir(mode=0o755, parents=True, exist_ok=True)
         replace_file(self.trust / TRUST_FILE, file.dump())
         replace_file(self.trust / CRL, file.crl)
         replace_file(self.trust / MANIFEST, _manifest(root))
         if ledger:
-            replace_file(self.trust / LEDGER, ledger)
+            self.keep_ledger(ledger)
         replace_file(self.trust / ROOT, root.public_bytes(Encoding.PEM))
+
+    def _present(self) -> tuple[int, int]:
+        """Version and list number of what is here; (0, 0) where a crash has left what the pinned root did not sign."""
+        try:
+            file = self.trust_file()
+            return documents.read_trust(file.trust, self.root).version, check_crl(file.crl, self.root).number
+        except (NotFound, ConfigError, documents.DocumentFault, CrlFault):
+            return 0, 0
+
+    def keep_ledger(self, ledger: bytes) -> None:
+        """Keep a copy of the root's ledger, unless it is there. Raises OSError."""
+        path = self.trust / LEDGER
+        if not path.exists() or path.read_bytes() != ledger:
+            replace_file(path, ledger)
 
     def put(self, region: str, certificate: x509.Certificate, response: bytes | None) -> None:
         """Keep a region's certificate, and what the responder says of it; an earlier one goes to the archive."""
@@ -188,19 +236,6 @@ class TrustHome:
             raise EnvironmentFault(f"cannot write below {self.trust}: {error.strerror or error}") from None
         finally:
             os.close(descriptor)
-
-    def _check_follows(self, file: TrustFile) -> None:
-        """Whether rotations lead from the root that is pinned here to the new one."""
-        roots = [load_certificate(der, "root_malformed") for der in (*file.former_roots, file.root)]
-        try:
-            start = roots.index(self.root)
-            for old, new, rotation in list(zip(roots, roots[1:], file.rotations, strict=False))[start:]:
-                documents.read_rotation(rotation, old, new)
-        except ValueError as error:
-            raise CheckFailed(
-                f"{self.trust / ROOT} is another root, and no rotation leads from it to the new one ({error}); "
-                "if the change is meant, remove the folder's files first"
-            ) from None
 
 
 def load_pem(path: Path) -> x509.Certificate:

@@ -18,9 +18,10 @@ from lumen_workers.trust.files import replace_file
 from lumen_workers.trust.keys import check_kind, fingerprint_of
 from lumen_workers.trust.notes import parse_vkey
 from lumen_workers.trust.pki import certificates, documents
-from lumen_workers.trust.pki.authority import LEDGER, RENEW, TRUST_FILE, Authority
+from lumen_workers.trust.pki.authority import RENEW, TRUST_FILE, Authority
+from lumen_workers.trust.pki.chain import load_certificate
 from lumen_workers.trust.pki.crl import check_crl
-from lumen_workers.trust.pki.home import Standing, TrustHome
+from lumen_workers.trust.pki.home import ROOT, Standing, TrustHome
 
 
 def open_trust(
@@ -54,10 +55,24 @@ def ensure_root(home: TrustHome, now: datetime) -> None:
 
 def _make_root(home: TrustHome, now: datetime) -> None:
     folder = home.development_root
+    _check_never_real(home)
     if not (folder / TRUST_FILE).exists():
         shutil.rmtree(folder, ignore_errors=True)  # what a crash has left half made has issued nothing
         Authority.create(folder, None, now, development=True)
-    home.install(Authority.open(folder, None).trust_file(), (folder / LEDGER).read_bytes(), first=True)
+    root = Authority.open(folder, None)
+    home.install(root.trust_file(), root.ledger.whole(), first=True)
+
+
+def _check_never_real(home: TrustHome) -> None:
+    """Raises TokenExpired where a root of an operator's was here: one for development must not take its place."""
+    if not (home.trust / TRUST_FILE).exists():
+        return
+    former = load_certificate(home.trust_file().root, "root_malformed")
+    if not certificates.is_development(former):
+        raise TokenExpired(
+            f"{home.trust / ROOT} is gone, or its installation was cut off; run `lumen pki install FOLDER` again "
+            f"(root {certificates.fingerprint(certificates.der_of(former))})"
+        )
 
 
 def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None, now: datetime) -> None:
@@ -77,12 +92,18 @@ def _develop(home: TrustHome, region: str, signer: Signer, log_vkey: str | None,
     if text is not None or listed.next_update - now < RENEW:
         file = root.publish(now, policy=text)
     if home.trust_file() != file:
-        home.install(file, (folder / LEDGER).read_bytes(), first=True)
+        home.install(file, root.ledger.whole(), first=True)
     found = home.certificate(region)
-    if found is None or not _serves(found, signer, now) or found.serial_number in listed.revoked:
+    if (
+        found is None
+        or not root.issued(found)
+        or not _serves(found, signer, now)
+        or found.serial_number in listed.revoked
+    ):
         public = public_from(signer.public_pem)
         home.put(region, root.issue(region, public, now, certificates.SIGNER_DAYS), None)
     refresh_ocsp(home, root, region, now)
+    home.keep_ledger(root.ledger.whole())
 
 
 def refresh_ocsp(home: TrustHome, root: Authority, region: str, now: datetime, *, anew: bool = False) -> None:

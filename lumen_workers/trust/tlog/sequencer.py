@@ -178,10 +178,11 @@ class Sequencer:
         entries = [row.entry for row in rows]
         self._write_bundles(head.size, entries)
         filled = self._write_tiles(head.size, [merkle.leaf_hash(entry) for entry in entries])
-        new = self._signed(size, self.folder.tree(size).root())
+        root = self.folder.tree(size).root()
+        self._recheck(head, size, root, entries)
+        new = self._signed(size, root)
         self.logs.advance(new, {row.key: head.size + number for number, row in enumerate(rows)}, lease)
         self.folder.publish(new.note)
-        self._recheck(head, new, entries)
         for tile in filled:
             shutil.rmtree(self.folder.path / f"{tile.path}.p", ignore_errors=True)
         self._sweep(head.size, size)
@@ -236,18 +237,20 @@ class Sequencer:
     def _head_of(self, checkpoint: Checkpoint, note: bytes) -> LogHead:
         return LogHead(origin=self.origin, size=checkpoint.size, root=checkpoint.root, note=note, signed_at=self.now())
 
-    def _recheck(self, old: LogHead, new: LogHead, entries: Sequence[bytes]) -> None:
-        """From what is on disk: every new entry is there, the ends prove their inclusion, and the old tree is in it."""
+    def _recheck(self, old: LogHead, size: int, root: bytes, entries: Sequence[bytes]) -> None:
+        """Before it is signed, from what is on disk: every new entry is there, and the old tree begins the new one."""
         try:
-            tree = self.folder.tree(new.size)
-            for number, entry in enumerate(entries, start=old.size):
-                if tree.leaf(number) != merkle.leaf_hash(entry) or self.folder.entry(number, new.size) != entry:
+            tree = self.folder.tree(size)
+            bundles = range(old.size // WIDTH, (size - 1) // WIDTH + 1)
+            held = [entry for bundle in bundles for entry in self.folder.entries(bundle, size)][old.size % WIDTH :]
+            for number, (entry, found) in enumerate(zip(entries, held, strict=True), start=old.size):
+                if found != entry or tree.leaf(number) != merkle.leaf_hash(entry):
                     raise LogFault("entry_missing", f"entry {number} is not there")
-            for number in {old.size, new.size - 1}:
+            for number in {old.size, size - 1}:
                 proof = tree.inclusion(number)
-                if not merkle.verify_inclusion(tree.leaf(number), number, new.size, proof, new.root):
+                if not merkle.verify_inclusion(tree.leaf(number), number, size, proof, root):
                     raise LogFault("inclusion_invalid", f"entry {number} is not under the root")
-            if not merkle.verify_consistency(old.size, new.size, tree.consistency(old.size), old.root, new.root):
+            if not merkle.verify_consistency(old.size, size, tree.consistency(old.size), old.root, root):
                 raise LogFault("log_forked", "the new tree does not go on from the old one")
         except LogFault as error:
             raise self._refusal(str(error)) from None

@@ -123,10 +123,10 @@ def test_a_root_follows_another(lumen, issued: Path, file: Path, tmp_path: Path)
 
 
 def test_a_certificate_for_another_machine(lumen, root: Path, file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    lumen("pki", "request", "--output", tmp_path / "request.json")
-    assert "PRIVATE" not in (tmp_path / "request.json").read_text()
+    lumen("pki", "request", "--output", tmp_path / "request.csr")
+    assert "PRIVATE" not in (tmp_path / "request.csr").read_text()
     carried = tmp_path / "carried"
-    words = ("pki", "issue", A, "--root", root, "--request", tmp_path / "request.json", "--output", carried)
+    words = ("pki", "issue", A, "--root", root, "--request", tmp_path / "request.csr", "--output", carried)
     assert lumen(*words).code == 0
     assert lumen("pki", "install", carried).code == 0
     shown = lumen("pki", "show", "--json").json

@@ -157,6 +157,27 @@ def test_another_process_is_waited_for(log: TestLog) -> None:
     assert log.sequencer.append() == 1
 
 
+@pytest.mark.parametrize("level", [None, 0, 1])
+def test_what_did_not_reach_the_disk_as_it_was_is_not_signed(
+    log: TestLog, monkeypatch: pytest.MonkeyPatch, level: int | None
+) -> None:
+    log.fill(100)
+    log.owe(200)
+    before, write = log.folder.checkpoint(), LogFolder.write
+
+    def lie(self: LogFolder, tile: Tile, data: bytes) -> None:
+        write(self, tile, data[:-1] + bytes([data[-1] ^ 1]) if tile.level == level else data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFolder, "write", lie)
+        with pytest.raises(CheckFailed, match="takes no entry"):
+            log.sequencer.append()
+    assert log.folder.checkpoint() == before
+    assert audit_log(log.folder, SIGNER.key).ok
+    assert log.sequencer.append() == 200
+    assert published(log) == expected(300)
+
+
 def test_all_is_durable_before_it_is_promised(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bundles, tiles and their folders before the head, the head before the checkpoint: in the order of the disk."""
     log.fill(254)

@@ -45,8 +45,9 @@ def make_log_app(log: LogFolder, trust: Path) -> ASGIApp:
         return answer(request, _promise(published).data, _TEXT, BRIEF)
 
     @app.api_route("/tile/{rest:path}", methods=_METHODS)
-    def tile(request: Request, rest: str) -> Response:
-        found = parse_path(f"tile/{rest}")
+    def tile(request: Request) -> Response:
+        # The whole path as it came: what the route has of it lacks a newline at its end.
+        found = parse_path(request.scope["path"].removeprefix("/"))
         # What a crash has left beyond the checkpoint was promised to nobody.
         data = None if found is None else _promise(published).tile(found)
         if data is None:

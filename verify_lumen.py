@@ -67,6 +67,7 @@ IDENTITY = "urn:lumen:region:"
 DEVELOPMENT = "Lumen Development Root CA"
 MEBIBYTE = 1024 * 1024
 MOST_FILES = 50_000  # in a day's folder
+MOST_PARTS = 100_000  # of a manifest: braces, brackets and commas, since small values take much room
 MOST_SECONDS = 60  # for all that a log is asked
 SLACK = dt.timedelta(minutes=5)
 
@@ -1190,7 +1191,7 @@ def manifest(data: bytes) -> Json:
         require(isinstance(item, dict) and set(item) == set(names.split()), "other fields")
         return item if isinstance(item, dict) else {}
 
-    require(len(data) <= 16 * MEBIBYTE, "too large")
+    require(len(data) <= 16 * MEBIBYTE and sum(map(data.count, (b"{", b"[", b","))) <= MOST_PARTS, "too large")
     names = "schema_version label created_at sources highlights hash seal merkle_root files plain_copy tar"
     value = exactly(strict_json(data), names)
     require(canonical(value) + b"\n" == data and type(value["schema_version"]) is int, "another form")

@@ -228,9 +228,8 @@ def test_another_root_follows(root: Authority, tmp_path: Path) -> None:
     assert longer.former_roots == (*file.former_roots, file.root)
     assert longer.rotations[0] == file.rotations[0]
     for authority in (root, second):
-        assert (
-            next(line["new"] for line in authority.ledger.lines() if line["event"] == "rotated") == second.fingerprint
-        )
+        told = [line for line in authority.ledger.lines() if line["event"] == "rotated"]
+        assert (told[0]["old"], told[0]["new"]) == (root.fingerprint, second.fingerprint)
 
 
 def test_who_cannot_follow(root: Authority, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from support.evidence import DAY, IDENTITY, NOW, OTHER, ROOT, der_of, ed25519, odd_certificate, p256
+from support.evidence import DAY, IDENTITY, NOW, OTHER, ROOT, ed25519, odd_certificate, p256
 
+from lumen_workers.trust.pki.certificates import der_of
 from lumen_workers.trust.pki.chain import MAX_DER, ChainFault, check_chain, load_certificate
 
 PUBLIC = ed25519(7).public_key()

@@ -7,11 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.evidence import DAY, NOW, ROOT, Root, der_of, ed25519
+from support.evidence import DAY, NOW, ROOT, Root, ed25519
 
 from lumen_workers.domain.errors import CheckFailed, ConfigError, NotFound, TokenExpired
 from lumen_workers.trust.keys import RegionKey
 from lumen_workers.trust.pki.authority import Authority
+from lumen_workers.trust.pki.certificates import der_of
 from lumen_workers.trust.pki.chain import load_certificate
 from lumen_workers.trust.pki.home import TrustHome
 from lumen_workers.trust.pki.trust_file import TrustFile

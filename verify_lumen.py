@@ -21,8 +21,10 @@ import os
 import re
 import stat
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -64,6 +66,8 @@ SUFFIX = ".lumen.json"
 IDENTITY = "urn:lumen:region:"
 DEVELOPMENT = "Lumen Development Root CA"
 MEBIBYTE = 1024 * 1024
+MOST_FILES = 50_000  # in a day's folder
+MOST_SECONDS = 60  # for all that a log is asked
 SLACK = dt.timedelta(minutes=5)
 
 ACCEPTABLE = ["VALID", "NO_TIME", "EXPIRED_BUT_TIMESTAMPED", "REVOKED_AFTER"]
@@ -126,7 +130,11 @@ def strict_json(data: bytes) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The one JSON form: sorted keys, no white space, UTF-8. Raises ValueError."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return text.encode()
 
 
 def one_line(text: str) -> str:
@@ -157,6 +165,15 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def whole_signature(der: bytes, signature: bytes) -> None:
+    """The bit string that ends ``der`` has no unused bits. Raises ValueError.
+
+    Nothing signs how many there are, and the library does not look: without this, the same thing has two forms.
+    """
+    if not der.endswith(b"\x00" + signature):
+        raise ValueError("a signature of another form")
+
+
 def certificate(der: bytes, reason: str) -> x509.Certificate:
     """A certificate of which every part can be read."""
     try:
@@ -167,6 +184,7 @@ def certificate(der: bytes, reason: str) -> x509.Certificate:
             found = x509.load_der_x509_certificate(der)
             _ = (found.extensions, found.subject, found.issuer, found.public_key(), found.serial_number)
             _ = (found.not_valid_before_utc, found.not_valid_after_utc)
+            whole_signature(der, found.signature)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -506,22 +524,41 @@ def read(folder: Path, relative: str, most: int) -> bytes:
         return stream.read(most + 1)
 
 
-def digest(folder: Path, relative: str) -> str:
+def given(path: str, most: int) -> bytes:
+    """What somebody names on the command line; it may be a pipe. Raises OSError, ValueError."""
+    with Path(path).open("rb") as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"{path} is too large")
+    return data
+
+
+def digest(folder: Path, relative: str, size: int | None = None) -> str:
+    """SHA-256, hex; of a file of another size than ``size``, which may be endless: nothing."""
     with os.fdopen(plain(folder, relative), "rb") as stream:
+        if size is not None and os.fstat(stream.fileno()).st_size != size:
+            return ""
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def below(folder: Path, prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """(path, whether it is a plain file) of everything below, and of folders that hold nothing."""
-    names = sorted(os.scandir(folder / prefix), key=lambda item: item.name)
-    if not names and prefix:
-        yield prefix, False
-    for item in names:
-        path = f"{prefix}/{item.name}" if prefix else item.name
-        if item.is_dir(follow_symlinks=False):
-            yield from below(folder, path)
-        else:
-            yield path, item.is_file(follow_symlinks=False)
+def below(folder: Path) -> Iterator[tuple[str, bool]]:
+    """(path, whether it is a plain file) of everything below, and of folders that hold nothing or cannot be read."""
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(folder / prefix) as listed:
+                items = list(islice(listed, MOST_FILES + 1))
+        except OSError:
+            items = []
+        if not items and prefix:
+            yield prefix, False
+        for item in items:
+            path = f"{prefix}/{item.name}" if prefix else item.name
+            if item.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            else:
+                yield path, item.is_file(follow_symlinks=False)
 
 
 def safe(name: str) -> bool:
@@ -1112,6 +1149,7 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
             issuer, begin, end = found.issuer, found.last_update_utc, found.next_update_utc
             numbers = [item.value.crl_number for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: since_of(item) for item in found}
+            whole_signature(der, found.signature)
             partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -1121,7 +1159,7 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
         raise No("crl_issuer_mismatch", "of another root")
     try:
         signed = found.is_signature_valid(root.public_key())  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except Exception:
         signed = False
     if not signed:
         raise No("crl_signature_invalid", "the root did not sign it")
@@ -1155,7 +1193,7 @@ def manifest(data: bytes) -> Json:
     require(len(data) <= 16 * MEBIBYTE, "too large")
     names = "schema_version label created_at sources highlights hash seal merkle_root files plain_copy tar"
     value = exactly(strict_json(data), names)
-    require(canonical(value) + b"\n" == data and value["schema_version"] is not True, "another form")
+    require(canonical(value) + b"\n" == data and type(value["schema_version"]) is int, "another form")
     require(value["schema_version"] == 1 and isinstance(value["plain_copy"], bool), "another version")
     require(isinstance(value["label"], str) and isinstance(value["highlights"], list), "label or highlights")
     require(isinstance(value["sources"], list) and all(isinstance(item, str) for item in value["sources"]), "sources")
@@ -1203,13 +1241,19 @@ def snapshot(folder: Path, parameters: Json, attested: str) -> str:
     root = root_of(leaves).hex()
     if root != value["merkle_root"]:
         raise No("merkle_root_mismatch", root)
-    there = dict(below(folder))
-    for path, _, sha in files if copied else []:
+    there = dict(sorted(islice(below(folder), MOST_FILES + 1)))
+    if len(there) > MOST_FILES:
+        raise No("file_extra", "more than any day has")
+    for path, size, sha in files if copied else []:
         if path not in there:
             raise No("file_not_plain" if (folder / path).is_dir() else "file_missing", path)
         if not there[path]:
             raise No("file_not_plain", path)
-        if digest(folder, path) != sha:
+        try:
+            found = digest(folder, path, size)
+        except OSError:
+            raise No("file_not_plain", path) from None
+        if found != sha:
             raise No("file_digest_mismatch", path)
     listed = {path for path, _, _ in files} if copied else set()
     region = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
@@ -1231,31 +1275,51 @@ class Log:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self.end = time.monotonic() + MOST_SECONDS
         self.tiles: dict[str, bytes] = {}
 
-    def get(self, path: str) -> bytes | None:
-        """None: there is no such thing."""
-        from urllib.error import HTTPError
-        from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+    def get(self, path: str, most: int) -> bytes | None:
+        """At most ``most`` bytes, from there and nowhere else; None: there is no such thing."""
+        from http.client import HTTPConnection, HTTPSConnection
+        from socket import SHUT_RDWR
+        from threading import Timer
+        from urllib.parse import urlsplit
 
-        class Stay(HTTPRedirectHandler):
-            def redirect_request(self, *_: Any) -> None:
-                return None
-
+        connection: HTTPConnection | None = None
+        alarm: Timer | None = None
         try:
-            request = Request(f"{self.url}/{path}", headers={"User-Agent": "verify_lumen"})
-            with build_opener(ProxyHandler({}), Stay).open(request, timeout=10) as answer:
-                data: bytes = answer.read(17 * MEBIBYTE)
-                return data
-        except HTTPError as error:
-            if error.code == 404:
+            place, left = urlsplit(self.url), self.end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("it takes too long")
+            kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
+            connection = kind(place.hostname or "", place.port, timeout=min(10, left))
+            connection.connect()
+            # A server that sends a byte now and then never runs into a socket's timeout.
+            alarm = Timer(left, connection.sock.shutdown, [SHUT_RDWR])
+            alarm.daemon = True
+            alarm.start()
+            connection.request("GET", f"{place.path}/{path}", headers={"User-Agent": "verify_lumen"})
+            answer = connection.getresponse()
+            if answer.status == 404:
                 return None
-            raise No("log_unreachable", f"{path}: status {error.code}") from None
+            if answer.status != 200:
+                raise ValueError(f"status {answer.status}")
+            data = answer.read(most + 1)
+            if len(data) > most:
+                raise ValueError("it is too large")
+            if answer.length or time.monotonic() > self.end:
+                raise ValueError("it is cut off")
+            return data
         except Exception as error:
             raise No("log_unreachable", f"{path}: {error}") from None
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            if connection is not None:
+                connection.close()
 
     def checkpoint(self) -> Checkpoint:
-        data = self.get("checkpoint")
+        data = self.get("checkpoint", 65536)
         if data is None:
             raise No("log_unreachable", "it has no checkpoint")
         return Checkpoint(data)
@@ -1269,7 +1333,7 @@ class Log:
         path = f"tile/{level}/{'/'.join(parts)}"
         for name in dict.fromkeys((path if width == 256 else f"{path}.p/{width}", path)):
             if name not in self.tiles:
-                data = self.get(name)
+                data = self.get(name, 256 * (2 + 65535) if level == "entries" else 256 * 32)
                 if data is None:
                     continue
                 self.tiles[name] = data
@@ -1347,7 +1411,7 @@ def log_entry(args: argparse.Namespace, now: dt.datetime) -> Json:
             raise
 
     def trust() -> str:
-        data = log.get("trust.json")
+        data = log.get("trust.json", 2 * MEBIBYTE)
         if data is None:
             raise No("trust_malformed", "the log has no trust.json")
         try:
@@ -1388,14 +1452,13 @@ def log_entry(args: argparse.Namespace, now: dt.datetime) -> Json:
 
     def artifact() -> str:
         results = evidence(args, args.artifact, None, now, log)
-        found["artifact"] = results[0]
-        if not results[0]["ok"]:
-            raise No(results[0]["reason"], "its evidence does not hold")
-        path = evidence_paths(args.artifact, None)[0][0]
-        own = strict_json(path.read_bytes())["entry"]
-        if b64(own).decode() != found["entry"]:
+        same = [result for result, entry in results if entry is not None and entry.decode() == found["entry"]]
+        found["artifact"] = (same or [results[0][0]])[0]
+        if not found["artifact"]["ok"]:
+            raise No(found["artifact"]["reason"], "its evidence does not hold")
+        if not same:
             raise No("entry_mismatch", f"entry {args.index} is of something else")
-        return str(path)
+        return str(found["artifact"]["file"])
 
     steps = {"trust": trust, "checkpoint": checkpoint, "inclusion": inclusion}
     if args.artifact is not None:
@@ -1431,7 +1494,8 @@ def evidence_paths(file: Path, bundle: Path | None) -> list[tuple[Path, dict[str
 
 def evidence(
     args: argparse.Namespace, file: Path, bundle: Path | None, now: dt.datetime, log: Log | None
-) -> list[Json]:
+) -> list[tuple[Json, bytes | None]]:
+    """Each evidence file's result, and the log's entry in it."""
     results = []
     for path, files in evidence_paths(file, bundle):
         try:
@@ -1451,7 +1515,7 @@ def evidence(
             crl=args.crl,
             log=log,
         )
-        results.append({"file": str(path), **verifier.run()})
+        results.append(({"file": str(path), **verifier.run()}, verifier.evidence.get("entry")))
     return results
 
 
@@ -1484,13 +1548,14 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         parser.error("--root is a SHA-256, 64 hex digits")
     try:
         args.policy = policy(args.policy)
-        args.trust = trust_file(Path(args.trust).read_bytes()) if args.trust else None
-        args.crl = Path(args.crl).read_bytes() if args.crl else None
+        args.trust = trust_file(given(args.trust, 2 * MEBIBYTE)) if args.trust else None
+        args.crl = given(args.crl, MEBIBYTE) if args.crl else None
         for path in (args.file, args.bundle, args.artifact):
             if path is not None and not path.exists():
                 parser.error(f"{path} is not there")
-        if args.file is not None and not evidence_paths(args.file, args.bundle):
-            parser.error(f"there is no evidence file in {args.file}")
+        for path in (args.file, args.artifact):
+            if path is not None and not evidence_paths(path, args.bundle):
+                parser.error(f"there is no evidence file in {path}")
     except (OSError, ValueError) as error:
         parser.error(str(error))
     if args.threshold is not None:
@@ -1504,7 +1569,7 @@ def policy(text: str) -> Json:
     if text in ("default", "strict"):
         return POLICY if text == "default" else STRICT
     try:
-        value = strict_json(Path(text).read_bytes())
+        value = strict_json(given(text, MEBIBYTE))
     except KeyError as error:
         raise ValueError(f"{text}: {error} stands twice") from None
     if not isinstance(value, dict) or set(value) - set(POLICY):
@@ -1528,16 +1593,19 @@ def show(result: Json) -> None:
         print("ok" if result["ok"] else f"not ok: {result['reason']}")
         return
     words = [result["verdict"] + (f" ({result['reason']})" if result["reason"] else "")]
-    words += [f"signed by {result['signer']}"] if result["signer"] else []
+    words += [f"signed by {one_line(result['signer'])}"] if result["signer"] else []
     words += [f"seen by witnesses at {result['signed_at']}" if result["signed_at"] else "no witness"]
     words += ["development root"] if result["development"] else []
-    print(f"{result['file']}: {', '.join(words)}")
+    print(f"{one_line(result['file'])}: {', '.join(words)}")
 
 
 def main(argv: list[str] | None = None) -> int:
     args, now = arguments(sys.argv[1:] if argv is None else argv), dt.datetime.now(dt.UTC)
     log = Log(args.tlog) if args.tlog else None
-    results = [log_entry(args, now)] if args.index is not None else evidence(args, args.file, args.bundle, now, log)
+    if args.index is not None:
+        results = [log_entry(args, now)]
+    else:
+        results = [result for result, _ in evidence(args, args.file, args.bundle, now, log)]
     if args.json:
         print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
     else:

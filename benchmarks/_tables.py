@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from _markdown import prose, table
+from _tables_evidence import EVIDENCE
 from _tables_experiments import EXPERIMENTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -25,7 +26,7 @@ def day(found: Mapping[str, Any]) -> str:
     made, prepared, run = found["sqlite"]["made"], found["sqlite"]["prepared"], found["sqlite"]["median"]
     rows = [(f"`{stage}`", f"{seconds:.2f} s") for stage, seconds in run["stages"].items()]
     rows += [
-        ("all five stages", f"**{run['seconds']:.1f} s**"),
+        ("all stages", f"**{run['seconds']:.1f} s**"),
         ("the command, from its start to its end", f"{run['process_s']:.1f} s ({run['cpu_s']:.1f} s of processor)"),
         ("highest resident memory", f"**{run['peak_mib']:.0f} MiB**"),
     ]
@@ -297,13 +298,28 @@ def chaos(found: Mapping[str, Any]) -> str:
     return table(("event", "runs", "violations", "recovery p50", "p95"), rows)
 
 
+def evidence(found: Mapping[str, Any]) -> str:
+    """What a stranger waits for."""
+    verify, rates = found["verify"], found["requests_per_s"]
+    about = (
+        f"One day of {verify['files']} files and {verify['mib']:.0f} MiB, its evidence of "
+        f"{verify['evidence_kib']:.0f} KiB, verified from start to exit; medians of {found['runs']} processes. "
+        f"Requests of {found['clients']} connections to `lumen log serve` on the loopback address."
+    )
+    rows = [(f"`{name}`", f"{seconds:.2f} s") for name, seconds in verify["verify_s"].items()]
+    rows += [(f"the log: {name}", f"{count:,.0f} requests a second") for name, count in rates.items()]
+    return f"{prose(about)}\n\n{table(('', 'figure'), rows)}"
+
+
 RENDER: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    **EVIDENCE,
     **EXPERIMENTS,
     "audit": audit,
     "chaos": chaos,
     "coverage": coverage,
     "day": day,
     "effects": effects,
+    "evidence": evidence,
     "failures": failures,
     "latency": latency,
     "sampler": sampler,

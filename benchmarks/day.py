@@ -6,7 +6,7 @@ The day: 432,000 samples of ``main`` at 5 Hz (AR(1) around a level, in [0, 1]), 
 effects, quotes and risks. They are prepared once in a fresh home on SQLite; then ``lumen daily`` closes the day in a
 process of its own, each time in a fresh copy of that home. ``runs`` holds every run, ``median`` the middle one by time.
 
-``process_s`` is the whole command with its start and imports, ``seconds`` the five stages together, ``stages`` each.
+``process_s`` is the whole command with its start and imports, ``seconds`` the stages together, ``stages`` each.
 ``peak_mib`` is the highest resident memory of the command's process.
 """
 

@@ -21,7 +21,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.config import Settings
 from lumen_workers.config.files import SignerFile
 from lumen_workers.domain.clock import Clock, SystemClock
-from lumen_workers.domain.errors import ConfigError, EnvironmentFault
+from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault
 from lumen_workers.domain.failures import Policy
 from lumen_workers.domain.ports import Actuator, Channel, Dispatcher, Remote, Signer, Store
 from lumen_workers.domain.ports.environment import EnvironmentSource
@@ -182,74 +182,99 @@ def routes_of(settings: Settings) -> Routes:
 
 
 def signer_of(settings: Settings) -> Signer:
-    """The key of this process's region, made and pinned at first use.
+    """The key of this process's region: in the home, made and pinned at first use, or where ``signers`` says.
 
     Raises ConfigError where it is another home's: a second key for one region would contradict the pinned one.
     """
-    from lumen_workers.trust.pins import Pins, open_signer
+    from lumen_workers.trust.pins import open_signer
 
     keys, region = settings.home / "keys", settings.region
     elsewhere = settings.lumen.signers.get(region)
     if elsewhere is not None:
         signer = _signer_elsewhere(settings, elsewhere)
-        keys.mkdir(mode=0o700, exist_ok=True)
-        Pins(keys).pin(region, signer.fingerprint)
+        _check_pinned(keys, region, signer)
         return signer
     if region in settings.lumen.peers and not (keys / f"{region}.pem").exists():
         raise ConfigError(
             f"the key of region {region} is not in {keys}: lumen.yaml has it under peers; set LUMEN_REGION to a region "
             "of this home"
         )
-    secret = settings.env.key_pass
-    return open_signer(keys, region, secret.get_secret_value() if secret else None)
+    return open_signer(keys, region, _key_pass(settings))
+
+
+def _check_pinned(keys: Path, region: str, signer: Signer) -> None:
+    """Pin the key of a signer elsewhere at its first use, once it has signed. Raises CheckFailed for another key."""
+    from lumen_workers.trust.pins import Pins
+    from lumen_workers.trust.signers.base import PROBE
+
+    pins = Pins(keys)
+    pinned = pins.get(region)
+    if pinned is None:
+        signer.sign(PROBE)
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        pins.pin(region, signer.fingerprint)
+    elif pinned != signer.fingerprint:
+        raise CheckFailed(
+            f"the key that signers.{region} in lumen.yaml names is {signer.fingerprint}, pinned is {pinned}; "
+            f"if the change is meant, `lumen pki rotate {region} --root DIR` pins it, and the former one counts as well"
+        )
 
 
 def _signer_elsewhere(settings: Settings, file: SignerFile) -> Signer:
     """A signer behind a command or on a token. Raises ConfigError for what is not there, and what the token raises."""
-    from lumen_workers.config.secrets import variable
+    from lumen_workers.config.secrets import passed_on, variable
     from lumen_workers.trust.pki.upkeep import public_from
     from lumen_workers.trust.signers.base import ElsewhereSigner
     from lumen_workers.trust.signers.command import CommandDevice
     from lumen_workers.trust.signers.pkcs11 import TokenDevice
+    from lumen_workers.trust.signers.sessions import Token
 
-    where = f"{settings.file('lumen.yaml')}: signers.{settings.region}"
+    where, public = f"{settings.file('lumen.yaml')}: signers.{settings.region}", None
+    if file.public_key is not None:
+        try:
+            public = public_from(file.public_key.read_text(encoding="ascii"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{where}: public_key {file.public_key} cannot be read: {error}") from None
     if file.pkcs11 is not None:
-        token = file.pkcs11
-        device = TokenDevice(str(token.module), token.token, token.key, variable(token.pin_env, where))
-        return ElsewhereSigner(device, device.public())
+        pin, keys = variable(file.pkcs11.pin_env, where), settings.home / "keys"
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = Token(module=str(file.pkcs11.module), label=file.pkcs11.token, pin=pin, lock=keys / ".token.lock")
+        device = TokenDevice(token, file.pkcs11.key)
+        return ElsewhereSigner(device, public or device.public())
     assert file.command is not None
-    assert file.public_key is not None
-    try:
-        public = public_from(file.public_key.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{where}: public_key {file.public_key} cannot be read: {error}") from None
-    return ElsewhereSigner(CommandDevice(file.command, keep=file.keep_env, limit_s=file.limit_s), public)
+    assert public is not None
+    return ElsewhereSigner(CommandDevice(file.command, env=passed_on(file.keep_env), limit_s=file.limit_s), public)
 
 
 def rotate_key(settings: Settings) -> Signer:
     """A new key for this process's region, pinned before the one that it replaces.
 
-    A key that is elsewhere is made anew there: here the new public half is pinned.
+    A key that is elsewhere is made anew there: here the new public half is pinned, once it has signed.
     """
-    from lumen_workers.trust.pins import Pins, rotate_signer
+    from lumen_workers.trust.pins import Pins, retire_signer, rotate_signer
+    from lumen_workers.trust.signers.base import PROBE
 
-    elsewhere = settings.lumen.signers.get(settings.region)
-    if elsewhere is not None:
-        signer = _signer_elsewhere(settings, elsewhere)
-        Pins(settings.home / "keys").rotate(settings.region, signer.fingerprint)
-        return signer
+    keys, elsewhere = settings.home / "keys", settings.lumen.signers.get(settings.region)
+    if elsewhere is None:
+        return rotate_signer(keys, settings.region, _key_pass(settings))
+    signer = _signer_elsewhere(settings, elsewhere)
+    signer.sign(PROBE)
+    keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Pins(keys).rotate(settings.region, signer.fingerprint)
+    retire_signer(keys, settings.region, _key_pass(settings))
+    return signer
+
+
+def _key_pass(settings: Settings) -> str | None:
     secret = settings.env.key_pass
-    return rotate_signer(settings.home / "keys", settings.region, secret.get_secret_value() if secret else None)
+    return secret.get_secret_value() if secret else None
 
 
 def log_signer_of(settings: Settings) -> NoteSigner:
     """The key of the home's log, made at first use."""
     from lumen_workers.engine.attesting import log_signer
 
-    secret = settings.env.key_pass
-    return log_signer(
-        settings.home, origin=settings.lumen.log.origin, passphrase=secret.get_secret_value() if secret else None
-    )
+    return log_signer(settings.home, origin=settings.lumen.log.origin, passphrase=_key_pass(settings))
 
 
 def attestor_of(settings: Settings, store: Store, clock: Clock, holder: str) -> Attestor:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings the programs that the integration tests run: redis-server, PostgreSQL's server, Prometheus, its node exporter
-# and Alertmanager, poppler, openssl and GnuTLS's certtool.
+# and Alertmanager, poppler, openssl, GnuTLS's certtool, SoftHSM, and Go with its library for transparency logs.
 #
 # Only what is missing, from the distribution's packages where it may (tools/packages.sh). What is still missing then
 # is named; the tests that need it skip. With CI set, a missing one is a failure.
@@ -24,6 +24,8 @@ missing() {
     has certtool || printf 'gnutls-bin '
     has softhsm2-util || printf 'softhsm2 '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
+    has go || printf 'golang-go '
+    [ -d "${GOCODE:-/usr/share/gocode}/src/golang.org/x/mod" ] || printf 'golang-golang-x-mod-dev '
 }
 
 wanted=$(missing)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lumen_workers.cli import log_audit
+from lumen_workers.cli import log_audit, log_serve
 from lumen_workers.cli.output import Json, echo_json
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The transparency log: append-only, signed, for anybody to check.", no_args_is_help=True)
 log_audit.register(app)
+log_serve.register(app)
 
 
 @app.command()
@@ -98,76 +99,6 @@ def proof(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option("--host", help="Its address; it asks nobody who he is.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 8080,
-    public: Annotated[bool, typer.Option("--public", help="Needed for an address that other machines reach.")] = False,
-) -> None:
-    """Serve the log, read-only: C2SP tiles and proofs as JSON, until Ctrl-C. It opens neither the store nor a key."""
-    from lumen_workers import config
-    from lumen_workers.engine.attesting import log_folder, trust_home
-    from lumen_workers.trust.pki.authority import TRUST_FILE
-    from lumen_workers.web.serve import bind, run
-    from lumen_workers.web.tlog import make_log_app
-
-    _check_public(host, public)
-    home = config.load().home
-    with bind(host, port, name="lumen log serve", choose="--port") as listener:
-        run("log", make_log_app(log_folder(home), trust_home(home).trust / TRUST_FILE), host, listener)
-
-
-@app.command()
-def witness(
-    state: Annotated[Path, typer.Option("--state", help="Where it keeps its key and what it has seen.")],
-    name: Annotated[str, typer.Option("--name", help="Its name, best an address of its own.")],
-    log: Annotated[list[str] | None, typer.Option("--log", help="A log's verifier key; repeatable.")] = None,
-    policy: Annotated[Path | None, typer.Option("--policy", help="A C2SP tlog-policy that names the logs.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Its address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 8090,
-    public: Annotated[bool, typer.Option("--public", help="Needed for an address that other machines reach.")] = False,
-    show_key: Annotated[bool, typer.Option("--show-key", help="Print its verifier key, and end.")] = False,
-) -> None:
-    """Witness logs: cosign each tree that goes on from the one before, with the time. It runs where you like."""
-    from lumen_workers.domain.errors import UsageError
-    from lumen_workers.trust.keys import create_key, load_ed25519
-    from lumen_workers.trust.notes import Cosigner, parse_vkey
-    from lumen_workers.trust.tlog.policy import parse_policy
-    from lumen_workers.trust.tlog.witness import Witness
-    from lumen_workers.web.serve import bind, run
-    from lumen_workers.web.witness import make_witness_app
-
-    _check_public(host, public)
-    try:
-        keys = [parse_vkey(item) for item in log or ()]
-        keys += parse_policy(policy.read_text(encoding="utf-8")).logs if policy is not None else ()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the logs cannot be read: {error}") from None
-    if not keys and not show_key:
-        raise UsageError("a witness needs a log: --log VKEY, as `lumen log key` prints it, or --policy FILE")
-    path = state / "witness.pem"
-    if not path.exists():
-        create_key(path)
-    try:
-        cosigner = Cosigner(name, load_ed25519(path))
-    except ValueError as error:
-        raise UsageError(f"--name: {error}") from None
-    typer.echo(cosigner.key.vkey)
-    if show_key:
-        return
-    with bind(host, port, name="lumen log witness", choose="--port") as listener:
-        witness = Witness(state, cosigner, {key.name: key for key in keys})
-        run("witness", make_witness_app(witness), host, listener)
-
-
-def _check_public(host: str, public: bool) -> None:
-    from lumen_workers.domain.errors import ConfigError
-    from lumen_workers.domain.recipients import is_loopback
-
-    if not public and not is_loopback(host):
-        raise ConfigError(f"{host} can be reached from other machines; say --public if that is meant")
 
 
 def _signer() -> NoteSigner:

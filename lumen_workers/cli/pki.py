@@ -110,6 +110,33 @@ def install(
         typer.echo(f"{region}: certificate {certificate.serial_number:x}")
 
 
+@app.command()
+def pins(as_json: Json = False) -> None:
+    """Whose signatures count here: each region's fingerprints, the present key's first, then those of former ones."""
+    from lumen_workers import bootstrap
+
+    found = {name: list(prints) for name, prints in sorted(bootstrap.pins_of(_settings(None)).items())}
+    if as_json:
+        echo_json(found)
+        return
+    for name, prints in found.items():
+        for number, fingerprint in enumerate(prints):
+            typer.echo(f"{name}: {fingerprint}{' (former)' if number else ''}")
+
+
+@app.command()
+def unpin(
+    region: Annotated[str, typer.Argument(help="The region.")],
+    fingerprint: Annotated[str, typer.Argument(help="A former key's: `lumen pki pins`.")],
+) -> None:
+    """Let a former key of a region of this home count no longer, whatever it has signed: it fell into other hands."""
+    from lumen_workers.trust.pins import Pins
+
+    settings = _settings(None)
+    Pins(settings.home / "keys").revoke(settings.check_region(region), fingerprint)
+    typer.echo(f"{region}: {fingerprint} counts no longer; take it out of `peers` in the lumen.yaml of other machines")
+
+
 authority.register(app)
 
 

@@ -41,11 +41,19 @@ def unique(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def foreign(name: str) -> str:
+    """``name`` if it is no variable of ours: these hold passphrases."""
+    if name.startswith("LUMEN_"):
+        raise ValueError("LUMEN_… is not handed on; give the variable another name")
+    return name
+
+
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 RegionName = Annotated[str, Field(pattern=REGION_RE.pattern, max_length=40)]
 LoopName = Annotated[str, Field(pattern=NAME_RE.pattern)]
 Regions = Annotated[tuple[RegionName, ...], Field(min_length=1, strict=False), AfterValidator(unique)]
 FilePath = Annotated[Path, Field(strict=False)]
+ForeignVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"), AfterValidator(foreign)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprints = Annotated[tuple[Fingerprint, ...], Field(strict=False, min_length=1), AfterValidator(unique)]
 
@@ -68,26 +76,31 @@ class TokenFile(Strict):
     """A key on a token: the PKCS#11 library, the token's and the key's labels, the variable that has the PIN."""
 
     module: FilePath
-    token: str
-    key: str
+    token: Annotated[str, Field(min_length=1, max_length=32)]
+    key: Annotated[str, Field(min_length=1)]
     pin_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] = "LUMEN_PKCS11_PIN"
 
 
 class SignerFile(Strict):
-    """Where a region's key is, if not in the home: behind a command (with its public key), or on a token."""
+    """Where a region's key is, if not in the home: behind a command, or on a token.
 
-    command: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    A command needs the file of its public key; a token has it, unless it keeps the private half only.
+    """
+
+    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)] | None = None
+    pkcs11: TokenFile | None = None
     public_key: FilePath | None = None
     limit_s: Annotated[Number, Field(gt=0, le=120)] = 20.0
-    keep_env: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    pkcs11: TokenFile | None = None
+    keep_env: Annotated[tuple[ForeignVariable, ...], Field(strict=False), AfterValidator(unique)] = ()
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.command is None) == (self.pkcs11 is None):
             raise ValueError("give command (with public_key) or pkcs11")
-        if (self.command is None) != (self.public_key is None):
-            raise ValueError("command and public_key go together")
+        if self.command is not None and self.public_key is None:
+            raise ValueError("command needs public_key, the file of its public key (PEM)")
+        if self.command is None and self.model_fields_set & {"limit_s", "keep_env"}:
+            raise ValueError("limit_s and keep_env go with command")
         return self
 
 

@@ -1,14 +1,17 @@
-"""Secrets that stand in a file."""
+"""Secrets that stand in a file or in a variable that a file names, and what of the environment others may see."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from lumen_workers.domain.errors import ConfigError
 
 _MOST_BYTES = 16 * 1024
+_HARMLESS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 
 
 def read_secret(path: Path, where: str) -> str:
@@ -48,6 +51,11 @@ def variable(name: str, where: str) -> str:
     if not value:
         raise ConfigError(f"{where}: {name} is not set in the environment of this process")
     return check_secret(value, where)
+
+
+def passed_on(names: Sequence[str]) -> dict[str, str]:
+    """The environment for a program that is to see nothing of ours: what every program needs, and ``names``."""
+    return {name: os.environ[name] for name in (*_HARMLESS, *names) if name in os.environ}
 
 
 def check_secret(value: str, where: str) -> str:

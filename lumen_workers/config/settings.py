@@ -104,6 +104,15 @@ class Environment(BaseSettings):
     rl_entr_bad: float = Field(0.03, ge=0, le=1)
 
 
+def variables() -> tuple[str, ...]:
+    """Every ``LUMEN_…`` variable that is read, other names of the same one included."""
+    names = [f"LUMEN_{name.upper()}" for name in Environment.model_fields]
+    aliases = [field.validation_alias for field in Environment.model_fields.values()]
+    others = [name for alias in aliases if isinstance(alias, AliasChoices) for name in alias.choices]
+    more = [name for name in others if isinstance(name, str) and name.startswith("LUMEN_")]
+    return tuple(dict.fromkeys((*names, *more)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the composition root works from."""

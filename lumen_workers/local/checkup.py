@@ -11,7 +11,7 @@ import lumen_workers
 from lumen_workers import config
 from lumen_workers.adapters.store import inspect_store
 from lumen_workers.config import Settings
-from lumen_workers.config.settings import Environment
+from lumen_workers.config.settings import variables
 from lumen_workers.local.doctor import Finding, Health, StoreView, examine
 from lumen_workers.worker.guard import LIFELINE_ENV
 
@@ -22,7 +22,7 @@ def checkup() -> Sequence[Finding]:
     """Every finding. Raises ConfigError when the settings cannot be read at all."""
     settings = config.load()
     return [
-        *_variables(os.environ),
+        *_variables(os.environ, [file.pkcs11.pin_env for file in settings.lumen.signers.values() if file.pkcs11]),
         *examine(
             home=settings.home,
             broker_url=settings.env.broker_url,
@@ -43,9 +43,9 @@ def checkup() -> Sequence[Finding]:
     ]
 
 
-def _variables(environ: Mapping[str, str]) -> list[Finding]:
-    """A warning for each ``LUMEN_…`` variable that nobody reads: most likely a typing error."""
-    known = [f"LUMEN_{name.upper()}" for name in Environment.model_fields]
+def _variables(environ: Mapping[str, str], named: Sequence[str]) -> list[Finding]:
+    """A warning for each ``LUMEN_…`` variable that nobody reads: most likely a typing error. Files name ``named``."""
+    known = (*variables(), *named)
     findings = []
     for name in sorted(name for name in environ if name.startswith("LUMEN_") and name not in {*known, LIFELINE_ENV}):
         close = difflib.get_close_matches(name, known, 1, cutoff=0.8)

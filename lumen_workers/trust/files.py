@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -54,6 +55,20 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     finally:
         temp.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """One process, and one thread of it, at a time: who holds the lock ``path``, made if need be. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile has the descriptor too
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

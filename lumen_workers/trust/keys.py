@@ -1,4 +1,4 @@
-"""A region's signer key: Ed25519, PKCS#8 PEM, mode 0600, made at first use."""
+"""A region's signer key: PKCS#8 PEM, mode 0600. Made at first use it is Ed25519; one for P-256 may be put there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import stat
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault, NotFound, TokenExpired
+from lumen_workers.trust.dsse import PublicKey
 from lumen_workers.trust.files import write_once
 
 _MAX_PEM = 64 * 1024
@@ -37,20 +45,45 @@ class RegionKey:
     public_pem: str
     """SubjectPublicKeyInfo as PEM, with a final newline."""
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: PrivateKey) -> None:
         public = private.public_key()
         self._private = private
         self.fingerprint = fingerprint_of(public)
-        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.public_pem = pem_of(public)
+
+    @property
+    def is_ed25519(self) -> bool:
+        """Whether it is an Ed25519 key; else it is one for P-256."""
+        return isinstance(self._private, Ed25519PrivateKey)
 
     def sign(self, data: bytes) -> bytes:
-        """Ed25519 signature (RFC 8032, no pre-hash) over ``data``, 64 bytes; the same data give the same bytes."""
-        return self._private.sign(data)
+        """The signature over ``data``.
+
+        Ed25519 (RFC 8032, no pre-hash): 64 bytes, and the same data give the same bytes. P-256: ECDSA with SHA-256, as
+        DER; each time another one.
+        """
+        if isinstance(self._private, Ed25519PrivateKey):
+            return self._private.sign(data)
+        return self._private.sign(data, ECDSA(SHA256()))
 
 
-def fingerprint_of(public: Ed25519PublicKey | EllipticCurvePublicKey) -> str:
+def fingerprint_of(public: PublicKey) -> str:
     """SHA-256 of the DER SubjectPublicKeyInfo, lower-case hex."""
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def pem_of(public: PublicKey) -> str:
+    """SubjectPublicKeyInfo as PEM, with a final newline."""
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def check_kind(public: object, where: str) -> PublicKey:
+    """``public`` if it is a key of ours. Raises ConfigError, which names ``where``."""
+    if isinstance(public, Ed25519PublicKey):
+        return public
+    if isinstance(public, EllipticCurvePublicKey) and isinstance(public.curve, SECP256R1):
+        return public
+    raise ConfigError(f"{where}: it is a key of another kind; an Ed25519 or P-256 key is needed")
 
 
 def create_key(path: Path, passphrase: str | None = None) -> bool:
@@ -68,6 +101,11 @@ def create_key(path: Path, passphrase: str | None = None) -> bool:
         raise EnvironmentFault(f"cannot make the key {path}: {error.strerror}") from None
 
 
+def generate(like: RegionKey | None = None) -> PrivateKey:
+    """A new private key: of the kind of ``like``, else Ed25519."""
+    return Ed25519PrivateKey.generate() if like is None or like.is_ed25519 else generate_private_key(SECP256R1())
+
+
 def dump_private(private: PrivateKey, passphrase: str | None = None) -> bytes:
     """PKCS#8 PEM, encrypted where there is a passphrase."""
     encryption: KeySerializationEncryption = NoEncryption()
@@ -77,8 +115,8 @@ def dump_private(private: PrivateKey, passphrase: str | None = None) -> bytes:
 
 
 def load_key(path: Path, passphrase: str | None = None) -> RegionKey:
-    """The region's key at ``path``. Raises what ``load_private`` raises, and ConfigError for what is no Ed25519 key."""
-    return RegionKey(load_ed25519(path, passphrase))
+    """The region's key at ``path``. Raises what ``load_private`` raises."""
+    return RegionKey(load_private(path, passphrase))
 
 
 def load_ed25519(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
@@ -111,6 +149,7 @@ def load_private(path: Path, passphrase: str | None = None, *, variable: str = "
         raise ConfigError(f"{path} is not a private key in PEM form; restore it from a backup") from None
     if not isinstance(private, Ed25519PrivateKey | EllipticCurvePrivateKey):
         raise ConfigError(f"{path} is a key of another kind; an Ed25519 or P-256 key is needed")
+    check_kind(private.public_key(), str(path))
     return private
 
 

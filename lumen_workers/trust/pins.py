@@ -1,7 +1,7 @@
 """Pinned fingerprints: which key a region has, known before anything is verified.
 
 A region's own key is pinned when it is made, in ``<keys>/<region>.pin``: 64 hex digits and a newline, and after a
-rotation further such lines, of former keys, whose signatures go on to count. Keys of regions
+rotation further such lines, of former keys, whose signatures go on to count until they are revoked. Keys of regions
 that live elsewhere are pinned by configuration only: nothing that comes with the evidence can add a pin.
 """
 
@@ -11,12 +11,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault, NotFound
 from lumen_workers.domain.ids import check_region
-from lumen_workers.trust.files import replace_file, write_once
-from lumen_workers.trust.keys import RegionKey, create_key, dump_private, load_key
+from lumen_workers.trust.files import replace_file, sync_folder, write_once
+from lumen_workers.trust.keys import RegionKey, create_key, dump_private, generate, load_key
 
 _FINGERPRINT_RE = re.compile(r"[0-9a-f]{64}")
 
@@ -66,10 +64,12 @@ class Pins:
         self._write(region, (fingerprint, *(item for item in self.known(region) if item != fingerprint)))
 
     def revoke(self, region: str, fingerprint: str) -> None:
-        """Let a former key count no longer. Raises CheckFailed for the present one: rotate it first."""
+        """Let a former key count no longer. Raises CheckFailed for the present one, NotFound for an unknown one."""
         known = self.known(region)
         if known[:1] == (fingerprint,):
             raise CheckFailed(f"{fingerprint} is the present key of region {region}; rotate it first")
+        if fingerprint not in known:
+            raise NotFound(f"{fingerprint[:80]!r} is not pinned in this home for region {region}; see `lumen pki pins`")
         self._write(region, tuple(item for item in known if item != fingerprint))
 
     def all(self, peers: Mapping[str, str | tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
@@ -115,30 +115,78 @@ def open_signer(keys: Path, region: str, passphrase: str | None = None) -> Regio
             ) from None
         create_key(path, passphrase)
         key = load_key(path, passphrase)
+    key = _finish(keys, region, key, passphrase)
     pins.pin(region, key.fingerprint)
     return key
 
 
 def rotate_signer(keys: Path, region: str, passphrase: str | None = None) -> RegionKey:
-    """A new key for ``region``. Of the old one its public half is kept, in ``archive``; nobody needs more of it again.
+    """A new key of the same kind for ``region``. Of the old one its public half is kept, in ``archive``.
 
+    Nobody needs more of it again. Where the old key was elsewhere, there is none here, and the new one is Ed25519.
     Processes that run go on with the old key until they are started anew. Raises what ``load_key`` raises.
     """
     path = keys / f"{check_region(region)}.pem"
-    old = load_key(path, passphrase)
-    private = Ed25519PrivateKey.generate()
+    old = load_key(path, passphrase) if path.exists() else None
+    private = generate(old)
     key = RegionKey(private)
-    pins = Pins(keys)
     try:
-        archive = keys / "archive"
-        archive.mkdir(mode=0o700, exist_ok=True)
-        write_once(archive / f"{region}-{old.fingerprint[:16]}.pub.pem", old.public_pem.encode())
-        # Pinned before it is there: a crash in between leaves the old key, which counts as well.
-        pins.rotate(region, key.fingerprint)
-        replace_file(path, dump_private(private, passphrase), mode=0o600)
+        keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A crash leaves the old key, pinned first; or the new one pinned, and the next process puts it in its place.
+        replace_file(_next(keys, region), dump_private(private, passphrase), mode=0o600)
+        if old is not None:
+            _archive(keys, region, old)
+        Pins(keys).rotate(region, key.fingerprint)
+        _next(keys, region).replace(path)
+        sync_folder(keys)
     except OSError as error:
         raise EnvironmentFault(f"cannot rotate the key {path}: {error.strerror}") from None
     return key
+
+
+def retire_signer(keys: Path, region: str, passphrase: str | None = None) -> None:
+    """Take the key of a region that signs elsewhere from now on out of the home; its public half is kept.
+
+    Raises what ``load_key`` raises; without a key in the home nothing happens.
+    """
+    path = keys / f"{check_region(region)}.pem"
+    if not path.exists():
+        return
+    try:
+        _archive(keys, region, load_key(path, passphrase))
+        path.unlink()
+        sync_folder(keys)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot remove the key {path}: {error.strerror}") from None
+
+
+def _finish(keys: Path, region: str, key: RegionKey, passphrase: str | None) -> RegionKey:
+    """The present key: a rotation that was cut off after its key was pinned is finished, of one under way its end seen.
+
+    Where ``key`` is a former one for another reason, it is returned.
+    """
+    known, path = Pins(keys).known(region), _next(keys, region)
+    if key.fingerprint not in known[1:]:
+        return key
+    try:
+        if load_key(path, passphrase).fingerprint == known[0]:
+            path.replace(keys / f"{region}.pem")
+            sync_folder(keys)
+    except (NotFound, FileNotFoundError):
+        pass  # another process was first
+    except OSError as error:
+        raise EnvironmentFault(f"cannot rotate the key of region {region}: {error.strerror}") from None
+    return load_key(keys / f"{region}.pem", passphrase)
+
+
+def _archive(keys: Path, region: str, key: RegionKey) -> None:
+    archive = keys / "archive"
+    archive.mkdir(mode=0o700, exist_ok=True)
+    write_once(archive / f"{region}-{key.fingerprint[:16]}.pub.pem", key.public_pem.encode())
+
+
+def _next(keys: Path, region: str) -> Path:
+    return keys / f"{region}.next"
 
 
 def _checked(fingerprint: str, where: str) -> str:

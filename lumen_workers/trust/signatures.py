@@ -2,8 +2,9 @@
 
 ``{"alg", "fingerprint", "hash_hex", "public_key_pem", "sig_b64", "signer"}``: Ed25519 (RFC 8032), or ECDSA on P-256
 with SHA-256, over the file's exact bytes, so any other tool can check it too; ``hash_hex`` is their SHA-256, ``signer``
-the region; ``signer_cert_pem`` and ``root_fingerprint`` are there for other tools. Nothing of it is believed: the
-verifier takes the key only if its fingerprint is pinned for the signer, and the algorithm follows from the key.
+the region. ``signer_cert_pem`` and ``root_fingerprint`` are there for other tools, both or neither: the certificate is
+believed for nothing here, nor is any other field. The verifier takes the key only if its fingerprint is pinned for the
+signer, and the algorithm follows from the key: ``alg`` must agree with it and chooses nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from enum import StrEnum
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.ids import check_region
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust import canonical
 from lumen_workers.trust.dsse import PublicKey, verify_by
-from lumen_workers.trust.keys import fingerprint_of
+from lumen_workers.trust.keys import check_kind, fingerprint_of
 
 MAX_BYTES: Final = 16 * 1024
 _FIELDS: Final = frozenset({"alg", "fingerprint", "hash_hex", "public_key_pem", "sig_b64", "signer"})
@@ -51,10 +52,12 @@ def sign_bytes(
 ) -> bytes:
     """The signature file over ``data``, with the signer's certificate where there is one.
 
-    With an Ed25519 key the same data give the same bytes: signing twice changes nothing.
+    With an Ed25519 key the same data give the same bytes: signing twice changes nothing. Raises ConfigError for a key
+    of another kind than Ed25519 and P-256, and what the signer raises.
     """
-    public = load_pem_public_key(signer.public_pem.encode())
-    assert isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey)
+    if (certificate_pem is None) != (root_fingerprint is None):
+        raise ValueError("certificate_pem and root_fingerprint go together")
+    public = check_kind(load_pem_public_key(signer.public_pem.encode()), f"the key of region {region}")
     fields = {
         "alg": algorithm_of(public),
         "fingerprint": signer.fingerprint,
@@ -79,11 +82,11 @@ def verify(signature: bytes, data: bytes, *, region: str, pinned: Pinned | None)
     if fields is None:
         return SignatureState.MALFORMED
     try:
-        public = load_pem_public_key(fields["public_key_pem"].encode())
+        public = check_kind(load_pem_public_key(fields["public_key_pem"].encode()), region)
         raw = base64.b64decode(fields["sig_b64"], validate=True)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, ConfigError):
         return SignatureState.MALFORMED
-    if not isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey) or fields["alg"] != algorithm_of(public):
+    if fields["alg"] != algorithm_of(public):
         return SignatureState.MALFORMED
     known = fingerprint_of(public)
     if known not in ((pinned,) if isinstance(pinned, str) else pinned) or fields["fingerprint"] != known:
@@ -93,11 +96,9 @@ def verify(signature: bytes, data: bytes, *, region: str, pinned: Pinned | None)
     return SignatureState.VALID if verify_by(public, raw, data) else SignatureState.INVALID
 
 
-def algorithm_of(public: PublicKey) -> str | None:
-    """The algorithm that a key signs with: it follows from the key alone. None: no key of ours."""
-    if isinstance(public, Ed25519PublicKey):
-        return "ed25519"
-    return "ecdsa-p256-sha256" if isinstance(public.curve, SECP256R1) else None
+def algorithm_of(public: PublicKey) -> str:
+    """The algorithm that an Ed25519 or P-256 key signs with: it follows from the key alone."""
+    return "ed25519" if isinstance(public, Ed25519PublicKey) else "ecdsa-p256-sha256"
 
 
 def _fields(signature: bytes) -> dict[str, str] | None:

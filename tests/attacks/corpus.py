@@ -38,6 +38,7 @@ from attacks.forge import (
     tree,
     usage,
 )
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -113,6 +114,15 @@ def flip(text: str, at: int = 40) -> str:
     data = bytearray(base64.b64decode(text))
     data[at % len(data)] ^= 1
     return b64(bytes(data))
+
+
+def with_an_unused_bit(make: Callable[[], bytes], load: Callable[[bytes], Any]) -> bytes:
+    """A certificate or list whose signature claims that its last bit, a zero, is none of its own."""
+    der = make()
+    while der[-1] % 2:
+        der = make()
+    place = len(der) - len(load(der).signature) - 1
+    return der[:place] + b"\x01" + der[place + 1 :]
 
 
 def put(value: Json, path: str, new: Any) -> Json:
@@ -251,6 +261,17 @@ edited(
 )
 edited("a certificate that is none", "chain_malformed", lambda value: put(value, "certificates", [b64(b"x")]))
 edited("no certificate", "chain_malformed", lambda value: put(value, "certificates", []))
+
+
+@attack("a certificate in another form", "chain_malformed")
+def _(forge: Forge, asked: Asked) -> None:
+    def after(value: Json) -> Json:
+        der = with_an_unused_bit(lambda: forge.signers[0].certificate(forge.root), x509.load_der_x509_certificate)
+        return put(value, "certificates", [b64(der)])
+
+    forge.after = [after]
+
+
 turned("a signer that is an authority", "signer_is_ca", signers=[Signer(ca=True)])
 turned("no purpose", "eku_missing", signers=[Signer(purposes=())])
 turned("another purpose", "eku_missing", signers=[Signer(purposes=(ExtendedKeyUsageOID.SERVER_AUTH,))])
@@ -529,6 +550,13 @@ def _(forge: Forge, asked: Asked) -> None:
 # --- 12 crl
 turned("no list", "crl_missing", crl_der=b"")
 turned("a list that is none", "crl_malformed", crl_der=b"x")
+
+
+@attack("a list in another form", "crl_malformed")
+def _(forge: Forge, asked: Asked) -> None:
+    forge.crl_der = with_an_unused_bit(lambda: forge.crl.der(forge.root), x509.load_der_x509_crl)
+
+
 turned("a list without a number", "crl_number_missing", crl=Crl(number=None))
 turned("what has changed since another list", "crl_malformed", crl=Crl(delta_of=2))
 turned("a list from the future", "crl_not_yet_valid", crl=Crl(begin=NOW + timedelta(days=1)))
@@ -682,6 +710,11 @@ def _(forge: Forge, asked: Asked) -> None:
     make_day(forge.folder, DAY, outside)
 
 
+@attack("a manifest of version 1.0", "manifest_malformed")
+def _(forge: Forge, asked: Asked) -> None:
+    make_day(forge.folder, DAY, lambda manifest: put(manifest, "schema_version", 1.0))
+
+
 @harm("a missing file of the day", "file_missing")
 def _(forge: Forge) -> None:
     (forge.folder / METRICS).unlink()
@@ -700,6 +733,22 @@ def _(forge: Forge) -> None:
 @harm("an empty folder more", "file_extra")
 def _(forge: Forge) -> None:
     (forge.folder / "files" / "more").mkdir()
+
+
+@harm("folders in folders, deeper than a path is long", "file_extra")
+def _(forge: Forge) -> None:
+    place = os.open(forge.folder, os.O_RDONLY)
+    for _number in range(100):
+        os.mkdir("deeper" * 10, dir_fd=place)
+        inner = os.open("deeper" * 10, os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(place)
+
+
+@harm("a file of a terabyte, none of which is there", "file_digest_mismatch")
+def _(forge: Forge) -> None:
+    os.truncate(forge.folder / METRICS, 2**40)
 
 
 @harm("a changed file of the day", "file_digest_mismatch")

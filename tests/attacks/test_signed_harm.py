@@ -1,4 +1,4 @@
-"""Parts harmed at random and signed anew, as one who has the keys could: both verifiers say the same of each check."""
+"""Parts harmed at random and signed anew, as one who has the keys could: both verifiers agree, check by check."""
 
 from __future__ import annotations
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from support.evidence import ask, failed, logged
-from support.logs import TestLog
+from support.logs import SIGNER, TestLog
 
 from lumen_workers.adapters import tlog
 from lumen_workers.adapters.tlog import HttpLog
 from lumen_workers.domain.errors import UsageError
+from lumen_workers.trust.tlog.audit import audit_log
 from lumen_workers.trust.tlog.tiles import CHECKPOINT
 
 
@@ -68,6 +69,19 @@ def test_a_log_over_http_is_the_log_in_its_folder(log: TestLog, serve: Serve) ->
         assert failed(ask(data, log=there)) == ("", "")
     (log.folder.path / CHECKPOINT).unlink()
     assert failed(ask(data, log=HttpLog(url))) == ("log", "log_unreachable")
+
+
+def test_an_audit_over_http_finds_what_one_of_the_folder_finds(log: TestLog, serve: Serve) -> None:
+    log.fill(300, batch=150)
+    there = HttpLog(serve(partial(Quiet, directory=log.folder.path)))
+    report = audit_log(there, SIGNER.key, remembered=log.folder.checkpoint())
+    assert (report.ok, report.size, report.entries, report.tiles) == (True, 300, 300, 3)
+    (log.folder.path / "tile/0/000").unlink()
+    (log.folder.path / "tile/entries/001.p/44").unlink()
+    here = audit_log(log.folder, SIGNER.key)
+    report = audit_log(there, SIGNER.key)
+    assert report.findings == here.findings
+    assert [finding.reason for finding in report.findings] == ["log_truncated", "entry_missing"]
 
 
 def test_an_entry_that_was_taken_away(log: TestLog, serve: Serve) -> None:

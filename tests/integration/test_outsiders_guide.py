@@ -18,7 +18,7 @@ from support.day import DAY, full_day
 
 from lumen_workers.engine.attesting import log_folder
 from lumen_workers.pipelines.tasks import TASKS
-from lumen_workers.web.serve import bind, server_of
+from lumen_workers.web.listen import bind, server_of
 from lumen_workers.web.tlog import make_log_app
 
 ROOT = Path(__file__).resolve().parents[2]

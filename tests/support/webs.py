@@ -20,7 +20,7 @@ from lumen_workers.loop.rules import Rules
 from lumen_workers.web.app import make_app
 from lumen_workers.web.desk import Desk
 from lumen_workers.web.guard import MOST_BYTES
-from lumen_workers.web.serve import bind, server_of
+from lumen_workers.web.listen import bind, server_of
 
 LOOPS = {
     "demo": replace(loop_spec("push", rate_hz=5), actuator="poll"),

@@ -41,7 +41,7 @@ class Signer(Protocol):
     public_pem: str
 
     def sign(self, data: bytes) -> bytes:
-        """Ed25519 signature, 64 bytes."""
+        """The signature over ``data`` itself: Ed25519 (RFC 8032), or on P-256 ECDSA with SHA-256, as DER."""
 
 
 class LogStore(Protocol):

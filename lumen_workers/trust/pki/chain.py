@@ -62,6 +62,15 @@ class Chain:
         return min(certificate.not_valid_after_utc for certificate in self.path)
 
 
+def check_form(der: bytes, signature: bytes) -> None:
+    """The bit string that ends a certificate's or a list's DER has no unused bits. Raises ValueError.
+
+    Nothing signs how many there are, and the library does not look: without this, the same thing has two forms.
+    """
+    if not der.endswith(b"\x00" + signature):
+        raise ValueError("the signature's bits are not whole bytes")
+
+
 def load_certificate(der: bytes, reason: str = "chain_malformed") -> x509.Certificate:
     """A certificate from its DER. Raises ChainFault."""
     if len(der) > MAX_DER:
@@ -72,6 +81,7 @@ def load_certificate(der: bytes, reason: str = "chain_malformed") -> x509.Certif
             certificate = x509.load_der_x509_certificate(der)
             _ = (certificate.extensions, certificate.subject, certificate.issuer, certificate.public_key())
             _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number)
+            check_form(der, certificate.signature)
     except Exception as error:  # noqa: BLE001  (hostile bytes: the library raises many kinds)
         raise ChainFault(reason, f"a certificate cannot be read ({type(error).__name__})") from None
     return certificate

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from lumen_workers.trust.pki.chain import check_form
+
 CRL_DAYS: Final = 120
 MAX_DER: Final = 1024**2
 
@@ -102,6 +104,7 @@ def check_crl(der: bytes, root: x509.Certificate) -> Crl:
             issuer, begin, end = found.issuer, found.last_update_utc, found.next_update_utc
             numbers = [item.value for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: _revocation(item) for item in found}
+            check_form(der, found.signature)
             partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except Exception as error:  # noqa: BLE001  (hostile bytes: the library raises many kinds)
         raise CrlFault("crl_malformed", f"the list cannot be read ({type(error).__name__})") from None

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from lumen_workers.domain.errors import TokenExpired
+from lumen_workers.domain.errors import ConfigError, TokenExpired
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust.dsse import PublicKey
 from lumen_workers.trust.files import replace_file
-from lumen_workers.trust.keys import fingerprint_of
+from lumen_workers.trust.keys import check_kind, fingerprint_of
 from lumen_workers.trust.notes import parse_vkey
 from lumen_workers.trust.pki import certificates, documents
 from lumen_workers.trust.pki.authority import RENEW, TRUST_FILE, Authority
@@ -136,7 +135,7 @@ def _serves(certificate: x509.Certificate, signer: Signer, now: datetime) -> boo
 
 def public_from(pem: str) -> PublicKey:
     """A public key of ours from its PEM. Raises ValueError."""
-    public = load_pem_public_key(pem.encode())
-    if not isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey):
-        raise ValueError("the key is neither Ed25519 nor P-256")
-    return public
+    try:
+        return check_kind(load_pem_public_key(pem.encode()), "the public key")
+    except (UnsupportedAlgorithm, ConfigError) as error:
+        raise ValueError(str(error)) from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from typing import Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lumen_workers.domain.errors import CheckFailed
 from lumen_workers.trust.dsse import PublicKey, verify_by
-from lumen_workers.trust.keys import fingerprint_of
+from lumen_workers.trust.keys import check_kind, fingerprint_of, pem_of
+
+PROBE: Final = b"\x00lumen signer probe 1\x00"
+"""What a signer is asked to sign before its key is pinned. It is no file, envelope, message or note of ours."""
 
 
 class Device(Protocol):
@@ -25,14 +27,15 @@ class Device(Protocol):
 class ElsewhereSigner:
     """A ``Signer`` over a device. A P-256 key gets the digest; an Ed25519 key the message, since RFC 8032 has no other.
 
-    (Ed25519ph, which signs a digest, is another algorithm: no DSSE verifier knows it.)
+    (Ed25519ph, which signs a digest, is another algorithm: no DSSE verifier knows it.) Raises ConfigError for a key of
+    another kind.
     """
 
     def __init__(self, device: Device, public: PublicKey) -> None:
         self._device = device
-        self._public = public
+        self._public = check_kind(public, device.name)
         self.fingerprint = fingerprint_of(public)
-        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        self.public_pem = pem_of(public)
 
     def sign(self, data: bytes) -> bytes:
         """The signature over ``data``. Raises CheckFailed for one that the public key does not verify."""

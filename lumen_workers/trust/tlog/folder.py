@@ -56,6 +56,10 @@ class LogFolder:
         """One entry. Raises LogFault, OSError."""
         return self.entries(index // WIDTH, size)[index % WIDTH]
 
+    def make(self) -> None:
+        """Make the folder if it is not there, durable. Raises OSError."""
+        _make_folders(self.path)
+
     def write(self, tile: Tile, data: bytes) -> None:
         """Write a tile, whole and durable. Raises OSError."""
         self._replace(tile.path, data)

@@ -35,9 +35,10 @@ _LOOK_S: Final = 0.05
 
 Consistency = Callable[[int], list[bytes]]
 Witnesses = Callable[[bytes, int, Consistency], Sequence[str]]
-"""Asks witnesses: the new checkpoint, the size before it, and what proves consistency from an older size.
+"""Asks witnesses: the newest checkpoint, its size, and what proves consistency from an older size.
 
-Returns the cosignature lines that hold; never raises, and takes no longer than it has been told to.
+Returns the cosignature lines that hold, of those that have not signed it yet; never raises, and takes no longer than it
+has been told to.
 """
 
 
@@ -93,7 +94,7 @@ class Sequencer:
                     lease = self.leases.renew(lease, self.ttl)
                     head = self._extend(head, rows, lease)
                     count += len(rows)
-                if self.witnesses is not None and (count or not self._is_witnessed(head)):
+                if self.witnesses is not None:
                     self._witness(head, self.leases.renew(lease, self.ttl))
                 return count
             except OSError as error:
@@ -105,7 +106,7 @@ class Sequencer:
     def _alone(self) -> Iterator[bool]:
         """On one machine a lease is not enough: a process that stood still might put back an old checkpoint."""
         try:
-            self.folder.path.mkdir(parents=True, exist_ok=True)
+            self.folder.make()
             descriptor = os.open(self.folder.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise EnvironmentFault(f"cannot open the log {self.folder.path}: {error.strerror}") from None
@@ -178,10 +179,11 @@ class Sequencer:
         entries = [row.entry for row in rows]
         self._write_bundles(head.size, entries)
         filled = self._write_tiles(head.size, [merkle.leaf_hash(entry) for entry in entries])
-        new = self._signed(size, self.folder.tree(size).root())
+        root = self.folder.tree(size).root()
+        self._recheck(head, size, root, entries)
+        new = self._signed(size, root)
         self.logs.advance(new, {row.key: head.size + number for number, row in enumerate(rows)}, lease)
         self.folder.publish(new.note)
-        self._recheck(head, new, entries)
         for tile in filled:
             shutil.rmtree(self.folder.path / f"{tile.path}.p", ignore_errors=True)
         self._sweep(head.size, size)
@@ -236,29 +238,26 @@ class Sequencer:
     def _head_of(self, checkpoint: Checkpoint, note: bytes) -> LogHead:
         return LogHead(origin=self.origin, size=checkpoint.size, root=checkpoint.root, note=note, signed_at=self.now())
 
-    def _recheck(self, old: LogHead, new: LogHead, entries: Sequence[bytes]) -> None:
-        """From what is on disk: every new entry is there, the ends prove their inclusion, and the old tree is in it."""
+    def _recheck(self, old: LogHead, size: int, root: bytes, entries: Sequence[bytes]) -> None:
+        """Before it is signed, from what is on disk: every new entry is there, and the old tree begins the new one."""
         try:
-            tree = self.folder.tree(new.size)
-            for number, entry in enumerate(entries, start=old.size):
-                if tree.leaf(number) != merkle.leaf_hash(entry) or self.folder.entry(number, new.size) != entry:
+            tree = self.folder.tree(size)
+            bundles = range(old.size // WIDTH, (size - 1) // WIDTH + 1)
+            held = [entry for bundle in bundles for entry in self.folder.entries(bundle, size)][old.size % WIDTH :]
+            for number, (entry, found) in enumerate(zip(entries, held, strict=True), start=old.size):
+                if found != entry or tree.leaf(number) != merkle.leaf_hash(entry):
                     raise LogFault("entry_missing", f"entry {number} is not there")
-            for number in {old.size, new.size - 1}:
+            for number in {old.size, size - 1}:
                 proof = tree.inclusion(number)
-                if not merkle.verify_inclusion(tree.leaf(number), number, new.size, proof, new.root):
+                if not merkle.verify_inclusion(tree.leaf(number), number, size, proof, root):
                     raise LogFault("inclusion_invalid", f"entry {number} is not under the root")
-            if not merkle.verify_consistency(old.size, new.size, tree.consistency(old.size), old.root, new.root):
+            if not merkle.verify_consistency(old.size, size, tree.consistency(old.size), old.root, root):
                 raise LogFault("log_forked", "the new tree does not go on from the old one")
         except LogFault as error:
             raise self._refusal(str(error)) from None
 
-    @staticmethod
-    def _is_witnessed(head: LogHead) -> bool:
-        """Whether anybody but the log has signed it."""
-        return len(parse_note(head.note).signatures) > 1
-
     def _witness(self, head: LogHead, lease: Lease) -> None:
-        """Add what witnesses say of the newest checkpoint. Without them it stands as it is."""
+        """Add what witnesses say of the newest checkpoint. Whoever was silent is asked anew at each append."""
         assert self.witnesses is not None
         tree: TileTree = self.folder.tree(head.size)
         lines = self.witnesses(head.note, head.size, tree.consistency)

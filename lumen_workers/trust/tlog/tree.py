@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lumen_workers.trust import merkle
-from lumen_workers.trust.tlog.tiles import WIDTH, Tile, hashes_in
+from lumen_workers.trust.tlog.tiles import HASH, WIDTH, Tile
 
 ReadTile = Callable[[Tile], bytes]
 """The bytes of a tile. A reader may answer with a wider one: its first hashes are the same. Raises LogFault."""
@@ -24,11 +24,12 @@ class LogFault(ValueError):
 
 
 class TileTree:
-    """The tree of ``size`` leaves over tiles. What it reads it keeps: make one for each piece of work."""
+    """The tree of ``size`` leaves over tiles. What it reads and hashes it keeps: make one for each piece of work."""
 
     def __init__(self, read: ReadTile, size: int) -> None:
         self._read = read
-        self._known: dict[tuple[int, int], list[bytes]] = {}
+        self._known: dict[tuple[int, int], bytes] = {}
+        self._nodes: dict[tuple[int, int], bytes] = {}
         self.size = size
 
     def root(self) -> bytes:
@@ -37,7 +38,7 @@ class TileTree:
 
     def leaf(self, index: int) -> bytes:
         """The leaf hash at ``index``."""
-        return self._hash(0, index)
+        return self._full(0, index)
 
     def inclusion(self, index: int) -> list[bytes]:
         """Audit path of a leaf, from its sibling up. Raises IndexError outside the tree."""
@@ -57,18 +58,21 @@ class TileTree:
 
     def _full(self, height: int, position: int) -> bytes:
         """Root of the full subtree number ``position`` of 2^height leaves."""
-        level, above = divmod(height, _LEVELS)
-        start = position << above
-        return merkle.root(self._hash(level, start + number) for number in range(1 << above))
+        node = self._nodes.get((height, position))
+        if node is None:
+            level, above = divmod(height, _LEVELS)
+            index, within = divmod(position << above, WIDTH)
+            hashes = self._tile(level, index)[HASH * within : HASH * (within + (1 << above))]
+            node = self._nodes[height, position] = merkle.full_root(hashes)
+        return node
 
-    def _hash(self, level: int, position: int) -> bytes:
-        index, within = divmod(position, WIDTH)
-        hashes = self._known.get((level, index))
-        if hashes is None:
+    def _tile(self, level: int, index: int) -> bytes:
+        data = self._known.get((level, index))
+        if data is None:
             width = min(WIDTH, (self.size >> _LEVELS * level) - index * WIDTH)
             tile = Tile(level, index, width)
-            hashes = hashes_in(self._read(tile))
-            if len(hashes) < width:
+            data = self._read(tile)
+            if len(data) < HASH * width or len(data) % HASH:
                 raise LogFault("log_truncated", f"{tile.path} is cut off")
-            self._known[level, index] = hashes
-        return hashes[within]
+            self._known[level, index] = data
+        return data

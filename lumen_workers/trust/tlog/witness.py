@@ -1,23 +1,35 @@
-"""A witness (C2SP tlog-witness): it remembers the newest tree of each log, and cosigns only what goes on from that."""
+"""A witness (C2SP tlog-witness): it remembers the newest tree of each log, and cosigns only what goes on from that.
+
+Its memory is one small file a log: the newest checkpoint that it has cosigned, and when. Who loses it, or puts an older
+copy back, may cosign a fork: the folder belongs on a disk of its own machine, and in no backup that is ever restored.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lumen_workers.domain.errors import EnvironmentFault
 from lumen_workers.trust import merkle
 from lumen_workers.trust.checkpoints import Checkpoint, parse_checkpoint, parse_hash, parse_size
 from lumen_workers.trust.files import replace_file
-from lumen_workers.trust.notes import BadSignature, Cosigner, VerifierKey, is_signed, parse_note
+from lumen_workers.trust.notes import ED25519, BadSignature, Cosigner, VerifierKey, is_signed, parse_note
 
 MAX_HASHES: Final = 63
 SIZE_TYPE: Final = "text/x.tlog.size"
+"""As it stands, without a character set: other people's clients compare it so."""
+
+BACK_S: Final = 60
+"""A clock that was set back by so little is waited for, with the time that was told last."""
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_TIME: Final = "time "
 
 
 @dataclass(frozen=True)
@@ -26,21 +38,32 @@ class Answer:
 
     status: int
     body: str
-    kind: str = "text/plain; charset=utf-8"
+    kind: str = _TEXT
 
 
 class Witness:
-    """A witness of the logs ``logs`` (origin → key), with its memory in ``folder``."""
+    """A witness of logs, by their keys (a log's key has its origin's name), with its memory in ``folder``.
 
-    def __init__(self, folder: Path, cosigner: Cosigner, logs: Mapping[str, VerifierKey]) -> None:
+    Raises ValueError for a key that is no log's, and for two logs of one name.
+    """
+
+    def __init__(self, folder: Path, cosigner: Cosigner, logs: Iterable[VerifierKey]) -> None:
         self._folder = folder
         self._cosigner = cosigner
-        self._logs = logs
+        self._logs: dict[str, VerifierKey] = {}
+        for key in logs:
+            if key.algorithm != ED25519:
+                raise ValueError(f"the key of {key.name} is a witness's, not a log's")
+            if self._logs.setdefault(key.name, key) != key:
+                raise ValueError(f"there are two keys for the log {key.name}")
 
     def add_checkpoint(self, body: bytes, now: int) -> Answer:
-        """Answer a request at ``now`` (Unix seconds, this machine's clock). Raises OSError where it cannot remember.
+        """Answer a request at ``now`` (Unix seconds, this machine's clock). Raises EnvironmentFault, OSError.
 
         What was cosigned is on disk before the cosignature leaves: a crash in between costs the asker a second try.
+        200: a cosignature line. 400: malformed, or the old size is above the new one. 403: the log did not sign it.
+        404: the log is not known. 409: the old size is not what was cosigned last (that is the answer), or there are
+        two trees of one size. 422: the proof does not hold. 503: this clock is behind a time that was told before.
         """
         try:
             old, proof, data = _request(body)
@@ -60,20 +83,40 @@ class Witness:
         if old > new.size:
             return Answer(400, "the old size is above the new one\n")
         with self._alone(new.origin):
-            known = self._known(new.origin)
-            if known.size != old or (known.size == new.size and known.root != new.root):
+            known, told = self._known(new.origin)
+            if known.size != old:
                 return Answer(409, f"{known.size}\n", SIZE_TYPE)
+            if known.size == new.size and known.root != new.root:
+                return Answer(409, f"another tree of {known.size} entries was cosigned before\n")
             if not merkle.verify_consistency(old, new.size, proof, known.root, new.root):
                 return Answer(422, "the proof does not lead from the old tree to the new one\n")
-            if new.size > known.size or not self._path(new.origin).exists():
-                replace_file(self._path(new.origin), new.text().encode())
-        return Answer(200, self._cosigner.cosign(note.text, now) + "\n")
+            if now < told - BACK_S:
+                return Answer(503, f"this witness's clock is {told - now} s behind a time that it has told before\n")
+            at = max(now, told)
+            if new.size > known.size or at > told + BACK_S:
+                self._remember(new, at)
+        return Answer(200, self._cosigner.cosign(note.text, at) + "\n")
 
-    def _known(self, origin: str) -> Checkpoint:
+    def _known(self, origin: str) -> tuple[Checkpoint, int]:
+        """The newest tree, and when that was. Raises EnvironmentFault for a memory that cannot be read."""
+        path = self._path(origin)
         try:
-            return parse_checkpoint(self._path(origin).read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return Checkpoint(origin, 0, merkle.EMPTY)
+            return Checkpoint(origin, 0, merkle.EMPTY), 0
+        try:
+            found = parse_checkpoint(text)
+            at = text.split("\n")[3]
+            if found.origin != origin or not at.startswith(_TIME):
+                raise ValueError("another log's")
+            return found, parse_size(at.removeprefix(_TIME))
+        except ValueError:
+            raise EnvironmentFault(
+                f"{path} is no memory of a witness; it cosigns nothing of {origin} until the file is as it was"
+            ) from None
+
+    def _remember(self, seen: Checkpoint, at: int) -> None:
+        replace_file(self._path(seen.origin), f"{seen.text()}{_TIME}{at}\n".encode())
 
     def _path(self, origin: str) -> Path:
         return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()[:32]}.checkpoint"

@@ -22,7 +22,7 @@ from lumen_workers.trust.pki.upkeep import refresh_ocsp
 
 A = "ap-northeast-2"
 DAY = timedelta(days=1)
-SIGNERS = {"ed25519": RegionKey(ed25519(3)), "p256": RootSigner(p256(3))}
+SIGNERS: dict[str, Signer] = {"ed25519": RegionKey(ed25519(3)), "p256": RootSigner(p256(3))}
 PUBLIC: dict[str, Any] = {"ed25519": ed25519(3).public_key(), "p256": p256(3).public_key()}
 
 Run = Callable[[str], str]
@@ -172,9 +172,8 @@ def test_an_answer_of_nobody_s(home: TrustHome, root: Authority, tmp_path: Path,
 
 @pytest.mark.parametrize("kind", SIGNERS)
 def test_a_request(home: TrustHome, run: Run, kind: str) -> None:
-    signer: Signer = SIGNERS[kind]
     home.trust.mkdir()
-    (home.trust / "ours.csr").write_bytes(make_request(A, signer, SIGNER.key.vkey))
+    (home.trust / "ours.csr").write_bytes(make_request(A, SIGNERS[kind], SIGNER.key.vkey))
     said = run("openssl req -in ours.csr -noout -verify -text")
     for words in ("verify OK", f"Subject: CN = {A}, O = Lumen System C", SIGNER.key.vkey, "ended with 0"):
         assert words in said

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509 import ocsp
 
 A, B = "ap-northeast-2", "us-west-2"
 
@@ -93,9 +94,9 @@ def test_what_is_no_request(lumen, root: Path, tmp_path: Path, monkeypatch, word
     assert files(root) == before
 
 
-def test_a_key_is_not_rotated_under_a_root_that_the_home_does_not_follow(
+def test_a_key_is_not_rotated_under_a_root_that_the_home_does_not_follow(  # type: ignore[no-untyped-def]
     lumen, issued: Path, make_root, home: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     before = files(home / "keys") | files(home / "trust")
     answer = lumen("pki", "rotate", A, "--root", make_root("stranger"))
     assert (answer.code, "no rotation leads from it" in answer.err) == (1, True)
@@ -139,8 +140,8 @@ def test_what_is_revoked_is_so_in_every_file(lumen, issued: Path) -> None:  # ty
     assert (early.code, "still to come" in early.err) == (2, True)
     words = ("--reason", "key_compromise", "--since", "2026-01-31T12:00:00Z")
     assert lumen("pki", "revoke", shown["certificate"]["serial"], "--root", issued, *words).code == 0
-    answer = x509.ocsp.load_der_ocsp_response(Path(shown["ocsp"]).read_bytes())
-    assert answer.certificate_status is x509.ocsp.OCSPCertStatus.REVOKED
+    answer = ocsp.load_der_ocsp_response(Path(shown["ocsp"]).read_bytes())
+    assert answer.certificate_status is ocsp.OCSPCertStatus.REVOKED
     crl = x509.load_der_x509_crl(Path(shown["crl"]).read_bytes())
     assert crl.get_revoked_certificate_by_serial_number(int(shown["certificate"]["serial"], 16)) is not None
     assert "not in order" in lumen("pki", "show").out

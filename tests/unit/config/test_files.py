@@ -10,6 +10,7 @@ import pytest
 
 from lumen_workers.bootstrap import policies
 from lumen_workers.config import Settings, load
+from lumen_workers.config.settings import variables
 from lumen_workers.domain.errors import ConfigError
 from lumen_workers.domain.failures import AlarmSeverity, Policy
 from lumen_workers.pipelines.failures import CLASSES, POLICIES
@@ -80,6 +81,23 @@ LUMEN = {
     f"roots: [{'a' * 64}, {'a' * 64}]": ["roots", "stands twice"],
     "peers: {us-west-2: abc}": ["peers.us-west-2", "'abc'"],
     f"peers: {{mars: {'a' * 64}}}": ["peers", "unknown region mars", "us-west-2"],
+    "peers: {us-west-2: []}": ["peers.us-west-2"],
+    f"peers: {{us-west-2: [{'a' * 64}, {'a' * 64}]}}": ["peers.us-west-2", "stands twice"],
+    "signers: {mars: {command: [sign], public_key: p.pem}}": ["signers", "unknown region mars"],
+    "signers: {us-west-2: {}}": ["signers.us-west-2", "give command (with public_key) or pkcs11"],
+    "signers: {us-west-2: {command: [sign]}}": ["signers.us-west-2", "command needs public_key"],
+    "signers: {us-west-2: {command: [], public_key: p.pem}}": ["signers.us-west-2.command", "at least 1"],
+    "signers: {us-west-2: {command: sign, public_key: p.pem}}": ["signers.us-west-2.command", "tuple"],
+    "signers: {us-west-2: {command: [sign], public_key: p, limit_s: 0}}": ["limit_s", "above 0 and at most 120"],
+    "signers: {us-west-2: {command: [sign], public_key: p, keep_env: [LUMEN_KEY_PASS]}}": [
+        "keep_env.0",
+        "not handed on",
+    ],
+    "signers: {us-west-2: {command: [sign], public_key: p, keep_env: [A=B]}}": ["keep_env.0", "'A=B'"],
+    "signers: {us-west-2: {pkcs11: {module: m, token: t}}}": ["signers.us-west-2.pkcs11.key", "required"],
+    "signers: {us-west-2: {pkcs11: {module: m, token: t, key: k, pin: x}}}": ["signers.us-west-2.pkcs11.pin"],
+    "signers: {us-west-2: {pkcs11: {module: m, token: t, key: k, pin_env: a}}}": ["pkcs11.pin_env", "'a'"],
+    "signers: {us-west-2: {limit_s: 5, pkcs11: {module: m, token: t, key: k}}}": ["limit_s and keep_env go with"],
 }
 ARCHIVE = {
     "options: {tar_compression: bz2}": ["options.tar_compression", "'gz' or 'xz'", "'bz2'"],
@@ -210,6 +228,23 @@ def test_variables_win_over_files_and_empty_ones_do_not_count(configs: Path, mon
     monkeypatch.setenv("LUMEN_REGIONS", "a, b")
     settings = load()
     assert (settings.zone.key, settings.locale, settings.regions) == ("Asia/Tokyo", "ko", ("a", "b"))
+
+
+def test_the_passphrase_of_keys_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUMEN_SIGNER_PASS", "of the signer")
+    secret = load().env.key_pass
+    assert secret is not None
+    assert secret.get_secret_value() == "of the signer"
+    monkeypatch.setenv("LUMEN_KEY_PASS", "of the key")
+    secret = load().env.key_pass
+    assert secret is not None
+    assert secret.get_secret_value() == "of the key"
+    assert {"LUMEN_KEY_PASS", "LUMEN_SIGNER_PASS"} <= set(variables())
+
+
+def test_peers_have_one_fingerprint_or_several(configs: Path) -> None:
+    (configs / "lumen.yaml").write_text(f"peers: {{us-west-2: {'a' * 64}, ap-northeast-2: [{'b' * 64}, {'c' * 64}]}}")
+    assert load().lumen.peers == {"us-west-2": "a" * 64, "ap-northeast-2": ("b" * 64, "c" * 64)}
 
 
 def test_numbers_without_a_point_and_merged_keys_are_read(configs: Path) -> None:

@@ -214,7 +214,11 @@ def test_a_variable_that_nobody_reads_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("LUMEN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LUMEN_LOCAL", "ko")
     monkeypatch.setenv("LUMEN_XYZZY", "1")
+    monkeypatch.setenv("LUMEN_SIGNER_PASS", "1")
+    monkeypatch.setenv("LUMEN_PKCS11_PIN", "1")
+    monkeypatch.setenv("LUMEN_CONFIGS", str(tmp_path))
+    (tmp_path / "lumen.yaml").write_text("signers: {us-west-2: {pkcs11: {module: m, token: t, key: k}}}")
     found = {finding.name: finding for finding in checkup.checkup()}
     assert (found["LUMEN_LOCAL"].status, found["LUMEN_LOCAL"].mend) == (Health.WARN, "did you mean LUMEN_LOCALE?")
     assert found["LUMEN_XYZZY"].mend.startswith("unset it")
-    assert "LUMEN_HOME" not in found
+    assert not {"LUMEN_HOME", "LUMEN_SIGNER_PASS", "LUMEN_PKCS11_PIN"} & set(found)

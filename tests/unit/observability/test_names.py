@@ -155,7 +155,11 @@ def test_panels_that_are_promised() -> None:
 
 def test_dashboards_are_what_grafana_reads() -> None:
     titles = {name: board["title"] for name, board in dashboards()}
-    assert titles == {"lumen_sli.json": "Execution SLI", "lumen_status.json": "Status & SLO"}
+    assert titles == {
+        "lumen_sli.json": "Execution SLI",
+        "lumen_status.json": "Status & SLO",
+        "tlog_panels.json": "Transparency Log",
+    }
     for name, board in dashboards():
         ids = [panel["id"] for panel in board["panels"]]
         assert len(ids) == len(set(ids)), name

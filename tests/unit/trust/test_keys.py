@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from lumen_workers.domain.errors import CheckFailed, ConfigError, EnvironmentFault, LumenError, NotFound, TokenExpired
 from lumen_workers.trust.keys import RegionKey, create_key, load_key
-from lumen_workers.trust.pins import Pins, open_signer
+from lumen_workers.trust.pins import Pins, open_signer, rotate_signer
 
 REGION = "ap-northeast-2"
 
@@ -150,10 +151,22 @@ def test_damaged_key(tmp_path: Path, content: bytes) -> None:
 
 def test_key_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / f"{REGION}.pem"
-    path.write_bytes(generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.write_bytes(generate_private_key(SECP384R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     path.chmod(0o600)
     with pytest.raises(ConfigError, match="Ed25519"):
         load_key(path)
+
+
+def test_a_p256_key_may_be_put_there(tmp_path: Path) -> None:
+    private = generate_private_key(SECP256R1())
+    path = tmp_path / f"{REGION}.pem"
+    path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    path.chmod(0o600)
+    key = open_signer(tmp_path, REGION)
+    private.public_key().verify(key.sign(b"data"), b"data", ECDSA(SHA256()))
+    assert not key.is_ed25519
+    assert Pins(tmp_path).get(REGION) == key.fingerprint
+    assert not rotate_signer(tmp_path, REGION).is_ed25519
 
 
 def test_load_never_makes_one(tmp_path: Path) -> None:

@@ -86,6 +86,12 @@ def test_root_is_the_rfc_definition(data: list[bytes]) -> None:
     assert merkle.root(map(merkle.leaf_hash, data)) == mth(data)
 
 
+@given(st.integers(0, 6), st.binary(max_size=8))
+def test_the_root_of_a_full_tree(height: int, seed: bytes) -> None:
+    data = [seed + bytes([number]) for number in range(1 << height)]
+    assert merkle.full_root(b"".join(map(merkle.leaf_hash, data))) == mth(data)
+
+
 @given(leaves, st.data())
 def test_proofs_are_the_rfc_definition_and_hold(data: list[bytes], draw: st.DataObject) -> None:
     index = draw.draw(st.integers(0, len(data) - 1))

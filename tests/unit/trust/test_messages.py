@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from lumen_workers.trust import canonical
 from lumen_workers.trust.keys import RegionKey
 from lumen_workers.trust.messages import CONTEXT, Fault, Forged, open_message, sign_message
-from lumen_workers.trust.signatures import SignatureState, sign_bytes, verify
+from lumen_workers.trust.signatures import Pinned, SignatureState, sign_bytes, verify
 
 KEY = RegionKey(Ed25519PrivateKey.generate())
 OTHER = RegionKey(Ed25519PrivateKey.generate())
@@ -21,7 +23,7 @@ PINS = {"us-west-2": KEY.fingerprint, "eu-west-1": OTHER.fingerprint}
 BODY = {"task": "lumen.daily", "arguments": [[], {"day": "오늘"}]}
 
 
-def fault(data: bytes, pins: dict[str, str] = PINS) -> Fault:
+def fault(data: bytes, pins: Mapping[str, Pinned] = PINS) -> Fault:
     with pytest.raises(Forged) as caught:
         open_message(data, pins)
     assert "\n" not in str(caught.value)
@@ -40,6 +42,15 @@ def test_a_key_that_is_not_the_regions_is_unknown() -> None:
     assert fault(signed, {"us-west-2": OTHER.fingerprint}) is Fault.UNKNOWN_KEY
     # A region's key speaks for that region only.
     assert fault(sign_message(BODY, KEY, region="eu-west-1")) is Fault.UNKNOWN_KEY
+
+
+def test_a_rotated_region_is_believed_by_each_of_its_keys_until_one_is_revoked() -> None:
+    new = RegionKey(generate_private_key(SECP256R1()))
+    rotated = {"us-west-2": (new.fingerprint, KEY.fingerprint)}
+    for key in (new, KEY):
+        assert open_message(sign_message(BODY, key, region="us-west-2"), rotated) == BODY
+    assert fault(sign_message(BODY, OTHER, region="us-west-2"), rotated) is Fault.UNKNOWN_KEY
+    assert fault(sign_message(BODY, KEY, region="us-west-2"), {"us-west-2": (new.fingerprint,)}) is Fault.UNKNOWN_KEY
 
 
 def test_a_changed_body_is_noticed() -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.logs import ORIGIN, SIGNER, TestLog, entry_of
 
-from lumen_workers.domain.errors import CheckFailed
+from lumen_workers.domain.errors import CheckFailed, EnvironmentFault, LeaseLost
+from lumen_workers.domain.runs import Lease
 from lumen_workers.trust import merkle
 from lumen_workers.trust.checkpoints import Checkpoint, parse_checkpoint
 from lumen_workers.trust.notes import is_signed, parse_note, write_note
+from lumen_workers.trust.tlog.audit import audit_log
+from lumen_workers.trust.tlog.folder import LogFolder
 from lumen_workers.trust.tlog.tiles import Tile, bundles_of, tiles_of
 
 
@@ -148,6 +155,107 @@ def test_another_process_is_waited_for(log: TestLog) -> None:
     assert log.sequencer.append() is None
     log.store.leases.release(lease)
     assert log.sequencer.append() == 1
+
+
+@pytest.mark.parametrize("level", [None, 0, 1])
+def test_what_did_not_reach_the_disk_as_it_was_is_not_signed(
+    log: TestLog, monkeypatch: pytest.MonkeyPatch, level: int | None
+) -> None:
+    log.fill(100)
+    log.owe(200)
+    before, write = log.folder.checkpoint(), LogFolder.write
+
+    def lie(self: LogFolder, tile: Tile, data: bytes) -> None:
+        write(self, tile, data[:-1] + bytes([data[-1] ^ 1]) if tile.level == level else data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFolder, "write", lie)
+        with pytest.raises(CheckFailed, match="takes no entry"):
+            log.sequencer.append()
+    assert log.folder.checkpoint() == before
+    assert audit_log(log.folder, SIGNER.key).ok
+    assert log.sequencer.append() == 200
+    assert published(log) == expected(300)
+
+
+def test_all_is_durable_before_it_is_promised(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bundles, tiles and their folders before the head, the head before the checkpoint: in the order of the disk."""
+    log.fill(254)
+    log.owe(5)
+    happened: list[str] = []
+    sync, advance, rename = os.fsync, type(log.store.logs).advance, Path.replace
+
+    def syncs(descriptor: int) -> None:
+        sync(descriptor)
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        happened.append(str(name.relative_to(log.folder.path)))
+
+    def advances(*arguments: Any) -> None:
+        happened.append("head")
+        advance(*arguments)
+
+    def renames(source: Path, target: Path) -> Path:
+        assert str(source.relative_to(log.folder.path)) == happened[-1]
+        happened[-1] = str(target.relative_to(log.folder.path))
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", syncs)
+    monkeypatch.setattr(type(log.store.logs), "advance", advances)
+    monkeypatch.setattr(Path, "replace", renames)
+    assert log.sequencer.append() == 5
+    written = ["tile/entries/000", "tile/entries/001.p/3", "tile/0/000", "tile/0/001.p/3", "tile/1/000.p/1"]
+    head = happened.index("head")
+    for name in written:
+        at = happened.index(name)
+        assert happened[at + 1] == str(Path(name).parent)
+        assert at + 1 < head
+    new = ["tile", "tile/entries", "tile/0", "tile/1"]  # where new folders came, besides what is written there
+    assert set(happened[:head]) == {*written, *new, "tile/entries/001.p", "tile/0/001.p", "tile/1/000.p"}
+    assert happened[head:] == ["head", "checkpoint", "."]
+
+
+def test_whoever_has_lost_the_lease_publishes_nothing(log: TestLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood still while it wrote its tiles; another process is the writer now."""
+    log.fill(5)
+    log.owe(3)
+    write = LogFolder.write
+    taken: list[Lease] = []
+
+    def stand_still(self: LogFolder, tile: Tile, data: bytes) -> None:
+        lease = log.store.leases.acquire(f"log/{ORIGIN}", "another", log.sequencer.ttl, steal=True)
+        assert lease is not None
+        taken.append(lease)
+        write(self, tile, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFolder, "write", stand_still)
+        with pytest.raises(LeaseLost):
+            log.sequencer.append()
+    assert published(log) == expected(5)
+    log.store.leases.release(taken[-1])
+    assert log.sequencer.append() == 3
+    assert published(log) == expected(8)
+
+
+def test_a_disk_that_takes_no_more_costs_nothing(log: TestLog, tmp_path: Path) -> None:
+    """The kernel refuses the bundle half-way: no file of this process may be longer than 40 kB."""
+    log.fill(100)
+    before = log.folder.checkpoint()
+    log.owe(200)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
+    try:
+        with pytest.raises(EnvironmentFault, match=r"cannot write the log .*: File too large"):
+            log.sequencer.append()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert log.folder.checkpoint() == before
+    assert not list(log.folder.path.rglob("*.tmp"))
+    assert audit_log(log.folder, SIGNER.key).ok
+    assert log.sequencer.append() == 200
+    assert published(log) == expected(300)
 
 
 def _cut(log: TestLog) -> None:

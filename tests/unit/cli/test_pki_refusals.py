@@ -170,7 +170,10 @@ def test_what_a_root_does_not_do(lumen, issued: Path, words: tuple[str, ...], sa
 
 def test_answers_by_a_root_that_has_issued_nothing_here(lumen, issued: Path, make_root) -> None:  # type: ignore[no-untyped-def]
     answer = lumen("pki", "ocsp", "--root", make_root("stranger"))
-    assert (answer.code, "has no certificate of the root" in answer.err) == (2, True)
+    assert (answer.code, "this home has no certificate of the root" in answer.err) == (2, True)
+    answer = lumen("pki", "ocsp", "--root", make_root("another"), "--output", issued.parent / "carried")
+    assert (answer.code, "nobody has" in answer.err) == (2, True)
+    assert not (issued.parent / "carried").exists()
 
 
 def carried(lumen, root: Path, folder: Path, name: str) -> Path:  # type: ignore[no-untyped-def]
@@ -179,6 +182,20 @@ def carried(lumen, root: Path, folder: Path, name: str) -> Path:  # type: ignore
     words = ("--csr", folder / "ours.csr", "--output", folder / name)
     assert lumen("pki", "issue", "--root", root, *words).code == 0
     return folder / name
+
+
+def test_answers_and_lists_are_carried(lumen, root: Path, tmp_path: Path, home: Path) -> None:  # type: ignore[no-untyped-def]
+    lumen("pki", "install", carried(lumen, root, tmp_path, "first"))
+    before = lumen("pki", "show", "--json").json
+    answer = Path(before["ocsp"]).read_bytes()
+    assert lumen("pki", "crl", "--root", root).code == 0
+    assert lumen("pki", "ocsp", "--root", root, "--output", tmp_path / "news").code == 0
+    assert lumen("pki", "install", tmp_path / "news").code == 0
+    after = lumen("pki", "show", "--json").json
+    assert (after["problem"], after["certificate"]) == (None, before["certificate"])
+    assert after["crl_number"] == before["crl_number"] + 1
+    assert Path(after["ocsp"]).read_bytes() != answer
+    assert not any(b"PRIVATE" in data for data in files(tmp_path / "news").values())
 
 
 def test_an_older_folder_is_not_installed(lumen, root: Path, tmp_path: Path, home: Path) -> None:  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,6 +158,19 @@ def test_revocations_stand_in_every_list_from_then_on(root: Authority) -> None:
     assert [item.serial for item in reopened.revocations()] == [first, second]
 
 
+def test_which_certificates_serve(root: Authority) -> None:
+    assert root.serving(NOW) == {}
+    root.issue(A, PUBLIC, NOW, 180)
+    other, newest = root.issue("us-west-2", PUBLIC, NOW, 90), root.issue(A, PUBLIC, NOW, 180)
+    assert root.serving(NOW) == {A: newest, "us-west-2": other}
+    assert root.serving(NOW + 100 * DAY) == {A: newest}
+    root.revoke(newest.serial_number, "superseded", NOW)
+    assert root.serving(NOW) == {"us-west-2": other}
+    (root.folder / "issued" / f"{other.serial_number:x}.pem").unlink()
+    with pytest.raises(ConfigError, match="restore it from a copy, or issue another"):
+        root.serving(NOW)
+
+
 def test_what_cannot_be_revoked(root: Authority) -> None:
     serial = root.issue(A, PUBLIC, NOW, 180).serial_number
     with pytest.raises(UsageError, match="has issued no certificate"):
@@ -228,9 +242,8 @@ def test_another_root_follows(root: Authority, tmp_path: Path) -> None:
     assert longer.former_roots == (*file.former_roots, file.root)
     assert longer.rotations[0] == file.rotations[0]
     for authority in (root, second):
-        assert (
-            next(line["new"] for line in authority.ledger.lines() if line["event"] == "rotated") == second.fingerprint
-        )
+        told = [line for line in authority.ledger.lines() if line["event"] == "rotated"]
+        assert (told[0]["old"], told[0]["new"]) == (root.fingerprint, second.fingerprint)
 
 
 def test_who_cannot_follow(root: Authority, tmp_path: Path) -> None:
@@ -302,3 +315,25 @@ def test_a_line_that_is_damaged_is_found(tmp_path: Path, damage: bytes) -> None:
     ledger.path.write_bytes(ledger.path.read_bytes() + damage)
     with pytest.raises(ConfigError, match="line 2, cannot be read"):
         ledger.lines()
+
+
+def _act(folder: str) -> list[str]:
+    root = Authority.open(Path(folder), None)
+    serials = []
+    for _ in range(3):
+        made = root.issue(A, PUBLIC, NOW, 180)
+        root.revoke(made.serial_number, "superseded", NOW)
+        assert root.answer(made, NOW)
+        serials.append(f"{made.serial_number:x}")
+    return serials
+
+
+def test_operators_at_once(root: Authority) -> None:
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        serials = [serial for made in pool.map(_act, [str(root.folder)] * 4) for serial in made]
+    lines = root.ledger.lines()
+    numbers = [line["number"] for line in lines if line["event"] == "crl"]
+    assert numbers == list(range(1, 14))
+    assert sorted(line["serial"] for line in lines if line["event"] == "issued") == sorted(serials)
+    assert (number(root), listed(root)) == (13, {int(serial, 16) for serial in serials})
+    assert sum(line["event"] == "delegated" for line in lines) == 1

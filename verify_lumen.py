@@ -67,6 +67,7 @@ IDENTITY = "urn:lumen:region:"
 DEVELOPMENT = "Lumen Development Root CA"
 MEBIBYTE = 1024 * 1024
 MOST_FILES = 50_000  # in a day's folder
+MOST_PARTS = 100_000  # of a manifest: braces, brackets and commas, since small values take much room
 MOST_SECONDS = 60  # for all that a log is asked
 SLACK = dt.timedelta(minutes=5)
 
@@ -1150,6 +1151,7 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
             numbers = [item.value.crl_number for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: since_of(item) for item in found}
             whole_signature(der, found.signature)
+            partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -1164,6 +1166,8 @@ def revocations(der: bytes, root: x509.Certificate) -> Json:
         raise No("crl_signature_invalid", "the root did not sign it")
     if not numbers:
         raise No("crl_number_missing", "it has no number")
+    if partial:
+        raise No("crl_malformed", "a critical extension: it is not the whole list")
     if end is None:
         raise No("crl_malformed", "no next update")
     return {"number": numbers[0], "begin": begin, "end": end, "revoked": revoked}
@@ -1187,7 +1191,7 @@ def manifest(data: bytes) -> Json:
         require(isinstance(item, dict) and set(item) == set(names.split()), "other fields")
         return item if isinstance(item, dict) else {}
 
-    require(len(data) <= 16 * MEBIBYTE, "too large")
+    require(len(data) <= 16 * MEBIBYTE and sum(map(data.count, (b"{", b"[", b","))) <= MOST_PARTS, "too large")
     names = "schema_version label created_at sources highlights hash seal merkle_root files plain_copy tar"
     value = exactly(strict_json(data), names)
     require(canonical(value) + b"\n" == data and type(value["schema_version"]) is int, "another form")

@@ -303,8 +303,8 @@ def evidence(found: Mapping[str, Any]) -> str:
     verify, rates = found["verify"], found["requests_per_s"]
     about = (
         f"One day of {verify['files']} files and {verify['mib']:.0f} MiB, its evidence of "
-        f"{verify['evidence_kib']:.0f} KiB, verified from start to exit; medians of {found['runs']} processes. Requests "
-        f"of {found['clients']} connections to `lumen log serve` on the loopback address."
+        f"{verify['evidence_kib']:.0f} KiB, verified from start to exit; medians of {found['runs']} processes. "
+        f"Requests of {found['clients']} connections to `lumen log serve` on the loopback address."
     )
     rows = [(f"`{name}`", f"{seconds:.2f} s") for name, seconds in verify["verify_s"].items()]
     rows += [(f"the log: {name}", f"{count:,.0f} requests a second") for name, count in rates.items()]

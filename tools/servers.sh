@@ -25,7 +25,7 @@ missing() {
     has softhsm2-util || printf 'softhsm2 '
     { has pdftoppm && has pdffonts; } || printf 'poppler-utils '
     has go || printf 'golang-go '
-    [ -d /usr/share/gocode/src/golang.org/x/mod ] || printf 'golang-golang-x-mod-dev '
+    [ -d "${GOCODE:-/usr/share/gocode}/src/golang.org/x/mod" ] || printf 'golang-golang-x-mod-dev '
 }
 
 wanted=$(missing)

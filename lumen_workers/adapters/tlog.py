@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import socket
 import ssl
-import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import httpx
 
+from lumen_workers.adapters.deadline import Deadline
 from lumen_workers.domain.errors import UsageError
 from lumen_workers.trust.notes import MAX_BYTES
 from lumen_workers.trust.tlog.tiles import CHECKPOINT, WIDTH, Tile, unpack
@@ -69,11 +71,19 @@ class HttpLog:
 
     def _get(self, path: str, most: int) -> bytes | None:
         """None: there is no such thing. Raises OSError."""
-        end = time.monotonic() + _WHOLE_S
+        found: list[socket.socket] = []
+
+        def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+                found.append(info["return_value"].get_extra_info("socket"))
+
+        deadline = Deadline(_WHOLE_S, lambda: found[-1] if found else None)
         try:
-            with httpx.stream(
-                "GET", f"{self._url}/{path}", headers=_PLAIN, timeout=_TIMEOUT_S, trust_env=False, verify=_trusted()
-            ) as answer:
+            with (
+                httpx.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_trusted()) as client,
+                deadline,
+                client.stream("GET", f"{self._url}/{path}", headers=_PLAIN, extensions={"trace": trace}) as answer,
+            ):
                 if answer.status_code == httpx.codes.NOT_FOUND:
                     return None
                 if answer.status_code != httpx.codes.OK:
@@ -83,8 +93,8 @@ class HttpLog:
                     data += chunk
                     if len(data) > most:
                         raise OSError(None, f"{self._url}/{path}: it is too large")
-                    if time.monotonic() > end:
-                        raise OSError(None, f"{self._url}/{path}: it takes too long")
+                if deadline.passed:
+                    raise OSError(None, f"{self._url}/{path}: it takes too long")
                 return data
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise OSError(None, f"{self._url}/{path}: {type(error).__name__}: {error}") from None

@@ -16,6 +16,9 @@ from lumen_workers.trust import canonical, merkle
 
 SCHEMA_VERSION: Final = 1
 MAX_MANIFEST_BYTES: Final = 16 * 1024**2
+MAX_PARTS: Final = 100_000
+"""Braces, brackets and commas, counted before they are parsed: 16 MiB of small values would take half a gigabyte.
+That of MAX_FILES files has half as many."""
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -139,6 +142,8 @@ def parse_manifest(data: bytes) -> Manifest:
     """Read manifest bytes that may be hostile. Raises ValueError for anything but what ``dump`` writes."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise ValueError("the manifest is too large")
+    if sum(map(data.count, (b"{", b"[", b","))) > MAX_PARTS:
+        raise ValueError("the manifest has too many parts")
     value = canonical.loads(data)
     version = value.get("schema_version") if isinstance(value, dict) else None
     if type(version) is int and version != SCHEMA_VERSION:

@@ -181,19 +181,28 @@ def crl(root: RootFolder, days: Annotated[int, typer.Option("--days", min=1, max
     typer.echo(f"list {_number(opened)}, for {days} days")
 
 
-def ocsp(root: RootFolder) -> None:
-    """New OCSP answers, by the responder that the root has delegated to, for every certificate of this home."""
+def ocsp(root: RootFolder, output: Output = None) -> None:
+    """New OCSP answers, by the responder that the root has delegated to, for every certificate of this home.
+
+    With --output for each region's newest certificate, with all else that a home elsewhere takes over.
+    """
     from lumen_workers.domain.errors import NotFound
-    from lumen_workers.trust.pki.upkeep import refresh_ocsp
+    from lumen_workers.trust.pki.home import TrustHome
 
     settings = roots.load_settings()
-    opened, home = roots.open_root(settings, root), roots.home_of(settings)
-    certificates = roots.issued_here(settings, opened)
+    opened = roots.open_root(settings, root)
+    if output is None:
+        home, certificates = roots.home_of(settings), roots.issued_here(settings, opened)
+    else:
+        home, certificates = TrustHome(output, output), opened.serving(roots.now())
     if not certificates:
-        raise NotFound(f"this home has no certificate of the root in {root}; `lumen pki issue REGION` makes one")
+        whose = "this home has" if output is None else "nobody has"
+        raise NotFound(f"{whose} no certificate of the root in {root} that counts; `lumen pki issue` makes one")
     with home.alone():
-        for region in certificates:
-            refresh_ocsp(home, opened, region, roots.now(), anew=True)
+        if output is not None:
+            home.install(opened.trust_file(), opened.ledger.whole(), first=True)
+        for region, certificate in certificates.items():
+            home.put(region, certificate, opened.answer(certificate, roots.now()))
             typer.echo(f"{region}: {home.ocsp_path(region)}")
 
 

@@ -558,6 +558,7 @@ def _(forge: Forge, asked: Asked) -> None:
 
 
 turned("a list without a number", "crl_number_missing", crl=Crl(number=None))
+turned("what has changed since another list", "crl_malformed", crl=Crl(delta_of=2))
 turned("a list from the future", "crl_not_yet_valid", crl=Crl(begin=NOW + timedelta(days=1)))
 turned("a stale list", "crl_stale", crl=Crl(begin=BEGIN, end=SIGNED - timedelta(hours=1)))
 

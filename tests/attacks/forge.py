@@ -210,6 +210,7 @@ class Crl:
     begin: datetime = datetime(2026, 5, 9, tzinfo=UTC)
     end: datetime = datetime(2026, 9, 6, tzinfo=UTC)
     revoked: dict[int, tuple[datetime, datetime | None]] = field(default_factory=dict)
+    delta_of: int | None = None
 
     def der(self, root: Root, key: Any = None) -> bytes:
         """Signed by ``key``, else by the root."""
@@ -218,6 +219,8 @@ class Crl:
         )
         if self.number is not None:
             builder = builder.add_extension(x509.CRLNumber(self.number), critical=False)
+        if self.delta_of is not None:
+            builder = builder.add_extension(x509.DeltaCRLIndicator(self.delta_of), critical=True)
         for serial, (at, since) in self.revoked.items():
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at)
             if since is not None:

@@ -12,6 +12,7 @@ import resource
 from collections.abc import Callable
 from itertools import pairwise
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 
 import pytest
 from attacks.both import verify_lumen
@@ -28,6 +29,8 @@ from support.evidence import (
     statement,
 )
 
+from lumen_workers.archive.evidence import check_folder
+from lumen_workers.archive.layout import MANIFEST
 from lumen_workers.trust.keys import RegionKey
 from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.pki.certificates import der_of
@@ -159,3 +162,37 @@ def test_the_worst_that_a_file_can_hold(name: str) -> None:
     ours, theirs = apart(package, data), apart(one_file, data)
     assert ours[0] == theirs[0]
     assert max(ours[1], theirs[1]) < MEMORY
+
+
+MANIFESTS = {
+    "lists": lambda: full_of(b"[", b"[],", b"0]"),
+    "objects": lambda: full_of(b"[", b'{"":0},', b"0]"),
+    "keys": lambda: b"{" + b",".join(b'"%x":0' % number for number in range(1_500_000)) + b"}",
+    "fewer keys": lambda: b"{" + b",".join(b'"%x":0' % number for number in range(99_000)) + b"}",
+    "numbers": lambda: full_of(b"[", b"1.5,", b"0]"),
+    "one text": lambda: b'"\xf0\x9f\x98\x80' + b"a" * (16 * 1024**2 - 10) + b'"',
+}
+
+
+def full_of(begin: bytes, item: bytes, end: bytes) -> bytes:
+    """As many items as a manifest may hold bytes."""
+    return begin + item * ((16 * 1024**2 - len(begin) - len(end)) // len(item)) + end
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_the_worst_that_a_manifest_can_hold(name: str, tmp_path: Path) -> None:
+    data = MANIFESTS[name]()
+    (tmp_path / MANIFEST).write_bytes(data)
+    evidence = Forge(payload=statement([(MANIFEST, data)]).dump()).dump()
+
+    def ours(evidence: bytes) -> str:
+        return ask(evidence, folder=tmp_path, whole=True, snapshot=check_folder).reason
+
+    def theirs(evidence: bytes) -> str:
+        asked = verify_lumen.Verifier(evidence, roots=[ROOT.fingerprint], now=NOW, folder=tmp_path, whole=True)
+        reason: str = asked.run()["reason"]
+        return reason
+
+    found = [apart(verifier, evidence) for verifier in (ours, theirs)]
+    assert [reason for reason, _ in found] == ["manifest_malformed"] * 2
+    assert max(used for _, used in found) < MEMORY

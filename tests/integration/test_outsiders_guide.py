@@ -27,6 +27,20 @@ OWN, OTHERS = PAGE.split("## With other people's tools")
 BLOCKS = re.compile(r"^```sh\n(.*?)^```", re.S | re.M)
 
 
+HARM = """python3 - "$DAY/$REGION.lumen.json" <<'END'
+import base64, json, pathlib, sys
+path = pathlib.Path(sys.argv[1])
+evidence = json.loads(path.read_bytes())
+{change}
+path.write_text(json.dumps(evidence))
+END"""
+ANOTHER_VERSION = """payload = base64.b64decode(evidence["trust"]["payload"]).replace(b'"version":', b'"version":1')
+evidence["trust"]["payload"] = base64.b64encode(payload).decode()"""
+ANOTHER_SIGNATURE = """at = -9
+other = "A" if evidence["proof"][at] != "A" else "B"
+evidence["proof"] = evidence["proof"][:at] + other + evidence["proof"][at + 1 :]"""
+
+
 @dataclass
 class Stranger:
     """A folder with verify_lumen.py, a copy of the day, and a shell."""
@@ -93,7 +107,8 @@ def test_other_peoples_tools_say_yes(stranger: Stranger) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "signer.pem: OK" in ran.stdout
     assert f"URI:urn:lumen:region:{A}" in ran.stdout
-    assert "Signature Verified Successfully" in ran.stdout
+    assert ran.stdout.count("Signature Verified Successfully\n") == 2
+    assert "Verified OK\n" in ran.stdout
     assert ran.stdout.count(" OK\n") >= 3
     assert "entry 0 is under its root" in ran.stdout
     assert '"rootHash"' in ran.stdout
@@ -105,6 +120,8 @@ def test_other_peoples_tools_say_yes(stranger: Stranger) -> None:
         ("echo x >>$DAY/bundle.tar.gz", "AssertionError: bundle.tar.gz"),
         ("export ROOT=00", ""),
         ('sed -i \'s/"sig": "./"sig": "x/\' $DAY/$REGION.lumen.json', "Signature Verification Failure"),
+        (HARM.format(change=ANOTHER_VERSION), "Verification failure"),
+        (HARM.format(change=ANOTHER_SIGNATURE), "Verified OK\nSignature Verification Failure"),
     ],
 )
 def test_other_peoples_tools_say_no(stranger: Stranger, harm: str, said: str) -> None:

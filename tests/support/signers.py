@@ -69,6 +69,15 @@ def script(path: Path, body: str) -> Path:
     return path
 
 
+def openssl_command(folder: Path, kind: str) -> Path:
+    """The script of docs/operations.md, at ``folder``/sign, for the key there."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8").split("### Keys elsewhere")[1]
+    shown = page[page.index("#!/bin/sh\n") : page.index("```", page.index("#!/bin/sh\n"))]
+    body = shown.removeprefix("#!/bin/sh\n").replace("/secure/key.pem", str(folder / "key.pem"))
+    assert "/secure" not in body
+    return script(folder / "sign", body.replace(" -in ", " -rawin -in ") if kind == "ed25519" else body)
+
+
 def command_signer(folder: Path, command: str = "sign", *, limit_s: float = 20) -> ElsewhereSigner:
     """What signs with ``folder``'s command for the key ``public.pem`` beside it."""
     public = public_from((folder / "public.pem").read_text())

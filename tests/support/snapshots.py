@@ -16,7 +16,7 @@ from lumen_workers.archive.layout import MANIFEST, signature_path
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.domain.runs import Seal
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.signatures import sign_bytes
+from lumen_workers.trust.signatures import Pinned, sign_bytes
 
 DAY = date(2026, 3, 1)
 
@@ -79,7 +79,7 @@ class Day:
     def verify(
         self,
         *,
-        pinned: Mapping[str, str] | None = None,
+        pinned: Mapping[str, Pinned] | None = None,
         require: Sequence[str] = (),
         day: date | None = None,
         revision: int | None = None,
@@ -90,7 +90,7 @@ class Day:
     def faults(
         self,
         *,
-        pinned: Mapping[str, str] | None = None,
+        pinned: Mapping[str, Pinned] | None = None,
         require: Sequence[str] = (),
         day: date | None = None,
         revision: int | None = None,

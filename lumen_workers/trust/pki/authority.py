@@ -1,7 +1,8 @@
 """A root in a folder of its operator's: its key, what it has issued and revoked, and what it vouches for now.
 
-``root.key`` (0600) and ``root.pem``; ``trust_rotation.jsonl``, one line for each act, never edited (S23);
-``trust.json``, the trust file as it is to be handed on. Nothing here belongs on a worker, but for a development root.
+``root.key`` (0600) and ``root.pem``; ``trust_rotation.jsonl``, one line for each act, never edited (S23); ``issued``,
+the signers' certificates; ``trust.json``, the trust file as it is to be handed on. Nothing here belongs on a worker,
+but for a development root.
 """
 
 from __future__ import annotations
@@ -133,7 +134,25 @@ class Authority:
         made = certificates.make_signer(region, public, self.certificate, self._key, now, days)
         with self._alone():
             self._note_issued("issued", made, now, region=region, key=fingerprint_of(public))
+            place = self._issued_path(f"{made.serial_number:x}")
+            place.parent.mkdir(exist_ok=True)
+            write_once(place, made.public_bytes(Encoding.PEM))
         return made
+
+    def serving(self, now: datetime) -> dict[str, x509.Certificate]:
+        """Region → its newest certificate, unless that has ended or is revoked. Raises ConfigError."""
+        revoked = {f"{item.serial:x}" for item in self.revocations()}
+        newest = {line["region"]: line["serial"] for line in self.ledger.lines() if line["event"] == "issued"}
+        found = {}
+        for region, serial in newest.items():
+            path = self._issued_path(serial)
+            try:
+                certificate = x509.load_pem_x509_certificate(path.read_bytes())
+            except (OSError, ValueError):
+                raise ConfigError(f"{path} cannot be read; restore it from a copy, or issue another") from None
+            if serial not in revoked and now < certificate.not_valid_after_utc:
+                found[region] = certificate
+        return found
 
     def issued(self, certificate: x509.Certificate) -> bool:
         """Whether this root's key signed ``certificate``: roots that follow each other have one name."""
@@ -315,6 +334,9 @@ class Authority:
         replace_file(path, dump_private(key), mode=0o600)
         replace_file(place, found.public_bytes(Encoding.PEM))
         return key, found
+
+    def _issued_path(self, serial: str) -> Path:
+        return self.folder / "issued" / f"{serial}.pem"
 
     def _note_issued(self, event: str, made: x509.Certificate, now: datetime, **more: Any) -> None:
         self.ledger.add(

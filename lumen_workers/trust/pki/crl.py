@@ -105,6 +105,7 @@ def check_crl(der: bytes, root: x509.Certificate) -> Crl:
             numbers = [item.value for item in found.extensions if isinstance(item.value, x509.CRLNumber)]
             revoked = {item.serial_number: _revocation(item) for item in found}
             check_form(der, found.signature)
+            partial = any(extension.critical for place in (found, *found) for extension in place.extensions)
     except Exception as error:  # noqa: BLE001  (hostile bytes: the library raises many kinds)
         raise CrlFault("crl_malformed", f"the list cannot be read ({type(error).__name__})") from None
     if issuer != root.subject:
@@ -113,6 +114,8 @@ def check_crl(der: bytes, root: x509.Certificate) -> Crl:
         raise CrlFault("crl_signature_invalid", "the root did not sign the list")
     if not numbers:
         raise CrlFault("crl_number_missing", "the list has no number")
+    if partial:  # a delta, or of some certificates only: RFC 5280, 5.2, wants it left alone by whoever does not know it
+        raise CrlFault("crl_malformed", "the list has a critical extension: it is not the whole list")
     if end is None:
         raise CrlFault("crl_malformed", "the list does not say when the next one comes")
     return Crl(number=numbers[0].crl_number, this_update=begin, next_update=end, revoked=revoked)

@@ -182,15 +182,18 @@ class TrustHome:
             )
 
     def install(self, file: TrustFile, ledger: bytes = b"", *, first: bool = False) -> None:
-        """Take over a trust file. The pinned root changes last. Raises what ``check`` raises."""
+        """Take over a trust file. Raises what ``check`` raises.
+
+        The trust file itself tells whether all the rest was written, and the pinned root changes last.
+        """
         self.check(file, first=first)
         root = load_certificate(file.root, "root_malformed")
         self.trust.mkdir(mode=0o755, parents=True, exist_ok=True)
-        replace_file(self.trust / TRUST_FILE, file.dump())
         replace_file(self.trust / CRL, file.crl)
         replace_file(self.trust / MANIFEST, _manifest(root))
         if ledger:
             self.keep_ledger(ledger)
+        replace_file(self.trust / TRUST_FILE, file.dump())
         replace_file(self.trust / ROOT, root.public_bytes(Encoding.PEM))
 
     def _present(self) -> tuple[int, int]:

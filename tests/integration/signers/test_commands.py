@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import eventually
-from support.signers import command_signer, make_key, openssl, script
+from support.signers import command_signer, make_key, openssl, openssl_command, script
 
 from lumen_workers.config.secrets import passed_on
 from lumen_workers.domain.errors import (
@@ -27,15 +27,12 @@ from lumen_workers.trust.signatures import SignatureState, sign_bytes, verify
 from lumen_workers.trust.signers.base import ElsewhereSigner
 from lumen_workers.trust.signers.command import CommandDevice
 
-SIGN = "asked=$(mktemp)\ntrap 'rm -f $asked' EXIT\ncat >$asked\nopenssl pkeyutl -sign -inkey {key} {how} -in $asked"
-
 
 @pytest.fixture(params=["ed25519", "p256"])
 def keyed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder with a key, its public half, and a command that signs with it as docs/operations.md shows."""
     make_key(tmp_path, request.param)
-    how = "-rawin" if request.param == "ed25519" else ""
-    script(tmp_path / "sign", SIGN.format(key=tmp_path / "key.pem", how=how))
+    openssl_command(tmp_path, request.param)
     return tmp_path
 
 
@@ -111,7 +108,7 @@ def alive(pid: int) -> bool:
 
 def test_a_command_that_signs_something_else(keyed: Path) -> None:
     real = (keyed / "sign").read_text()
-    script(keyed / "wrong", real.replace("cat >$asked", "head -c 32 /dev/zero >$asked; cat >/dev/null"))
+    script(keyed / "wrong", real.replace('cat >"$asked"', 'cat >/dev/null; head -c 32 /dev/zero >"$asked"'))
     with pytest.raises(CheckFailed, match="no signature of the key"):
         command_signer(keyed, "wrong").sign(b"data")
 

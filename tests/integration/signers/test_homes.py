@@ -6,18 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from support.signers import REGION, Machine, make_key, script, soft_token
+from support.signers import REGION, Machine, make_key, openssl_command, script, soft_token
 
 DAY = "2026-01-31"
-SIGN = "asked=$(mktemp)\ntrap 'rm -f $asked' EXIT\ncat >$asked\nopenssl pkeyutl -sign -inkey {key} {how} -in $asked"
 
 
 def behind_a_command(folder: Path, kind: str) -> dict[str, object]:
     """A key in ``folder`` and the configuration of the command that signs with it."""
     make_key(folder, kind)
-    how = "-rawin" if kind == "ed25519" else ""
-    command = script(folder / "sign", SIGN.format(key=folder / "key.pem", how=how))
-    return {"command": [str(command)], "public_key": str(folder / "public.pem")}
+    return {"command": [str(openssl_command(folder, kind))], "public_key": str(folder / "public.pem")}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from lumen_workers.trust.tlog.proof import TlogProof
 
 pytestmark = pytest.mark.go
 
-SOURCES = Path("/usr/share/gocode")
+SOURCES = Path(os.environ.get("GOCODE", "/usr/share/gocode"))
 WITNESS = Cosigner("example.org/witness", Ed25519PrivateKey.from_private_bytes(bytes(32)))
 
 Check = Callable[[Path, bytes, str], tuple[int, str]]

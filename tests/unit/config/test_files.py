@@ -88,7 +88,7 @@ LUMEN = {
     "signers: {us-west-2: {command: [sign]}}": ["signers.us-west-2", "command needs public_key"],
     "signers: {us-west-2: {command: [], public_key: p.pem}}": ["signers.us-west-2.command", "at least 1"],
     "signers: {us-west-2: {command: sign, public_key: p.pem}}": ["signers.us-west-2.command", "tuple"],
-    "signers: {us-west-2: {command: [sign], public_key: p, limit_s: 0}}": ["limit_s", "greater than 0"],
+    "signers: {us-west-2: {command: [sign], public_key: p, limit_s: 0}}": ["limit_s", "above 0 and at most 120"],
     "signers: {us-west-2: {command: [sign], public_key: p, keep_env: [LUMEN_KEY_PASS]}}": [
         "keep_env.0",
         "not handed on",
@@ -97,9 +97,7 @@ LUMEN = {
     "signers: {us-west-2: {pkcs11: {module: m, token: t}}}": ["signers.us-west-2.pkcs11.key", "required"],
     "signers: {us-west-2: {pkcs11: {module: m, token: t, key: k, pin: x}}}": ["signers.us-west-2.pkcs11.pin"],
     "signers: {us-west-2: {pkcs11: {module: m, token: t, key: k, pin_env: a}}}": ["pkcs11.pin_env", "'a'"],
-    "signers: {us-west-2: {limit_s: 5, pkcs11: {module: m, token: t, key: k}}}": [
-        "limit_s and keep_env go with command"
-    ],
+    "signers: {us-west-2: {limit_s: 5, pkcs11: {module: m, token: t, key: k}}}": ["limit_s and keep_env go with"],
 }
 ARCHIVE = {
     "options: {tar_compression: bz2}": ["options.tar_compression", "'gz' or 'xz'", "'bz2'"],

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from lumen_workers.trust.files import write_once
+from lumen_workers.trust.files import alone, write_once
 
 
 def test_the_first_write_stands(tmp_path: Path) -> None:
@@ -39,3 +40,25 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(OSError, match="space"):
         write_once(tmp_path / "a", b"one")
     assert not list(tmp_path.iterdir())
+
+
+def test_one_at_a_time_and_a_child_keeps_no_lock(tmp_path: Path) -> None:
+    """A child that was forked under the lock has its descriptor; it must not hold the lock once the parent is done."""
+    read, write = os.pipe()
+    with alone(tmp_path / "lock"):
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+        with pytest.raises(BlockingIOError):
+            lock(tmp_path / "lock")
+    lock(tmp_path / "lock")
+    os.close(read)
+    os.close(write)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def lock(path: Path) -> None:
+    with path.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.snapshots import Day, MakeDay
 
@@ -20,7 +21,7 @@ from lumen_workers.archive.freeze import FreezeOptions
 from lumen_workers.archive.verify import verify_snapshot
 from lumen_workers.trust import canonical
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.signatures import sign_bytes
+from lumen_workers.trust.signatures import Pinned, sign_bytes
 
 MANIFEST = "snapshot.manifest.json"
 SUMS = "SHA256SUMS.txt"
@@ -372,6 +373,17 @@ def test_whole_snapshot_made_anew_by_nobody_known(make_day: MakeDay) -> None:
         ("signatures/one.sig", "signer_key_mismatch"),
         ("signatures/two.sig", "signer_key_mismatch"),
     }
+
+
+def test_a_rotated_regions_former_key_counts_until_it_is_revoked(day: Day) -> None:
+    former = day.keys["one"].fingerprint
+    day.keys["one"] = RegionKey(generate_private_key(SECP256R1()))
+    present = day.keys["one"].fingerprint
+    pinned: dict[str, Pinned] = {"two": day.pinned["two"], "one": (present, former)}
+    assert day.verify(pinned=pinned).signed_by == ("one", "two")
+    day.sign("one")
+    assert day.verify(pinned=pinned, require=["one"]).signed_by == ("one", "two")
+    assert day.faults(pinned={**pinned, "one": (former,)}) == {("signatures/one.sig", "signer_key_mismatch")}
 
 
 def test_nothing_pinned(day: Day) -> None:

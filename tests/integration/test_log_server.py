@@ -72,9 +72,11 @@ class Place:
         assert process.stdout is not None
         process.stdout.close()
 
-    def attest(self, name: str) -> dict[str, Any]:
-        (self.folder / name).write_text(f"{name}\n")
-        made: dict[str, Any] = json.loads(self.call("attest", name, "--force", "--json"))[0]
+    def attest(self, *names: str) -> dict[str, Any]:
+        """Attest files at once; what is told of the last one."""
+        for name in names:
+            (self.folder / name).write_text(f"{name}\n")
+        made: dict[str, Any] = json.loads(self.call("attest", *names, "--force", "--json"))[-1]
         return made
 
     def witness(self, *, port: int = 0) -> str:
@@ -118,8 +120,7 @@ def test_a_witness_gives_evidence_its_time_and_strangers_can_ask_the_log(place: 
     )
     told = json.loads(asked.stdout)
     assert (asked.returncode, told["ok"], told["artifact"]["verdict"]) == (0, True, "VALID"), asked.stdout
-    for _ in range(3):
-        place.attest("more.txt")
+    place.attest("more.txt", "and.txt", "others.txt")
     later = place.run("verify", "one.txt", "--root", root, "--tlog", url, "--json")
     assert (later.returncode, json.loads(later.stdout)["ok"]) == (0, True), later.stdout
     other = place.run(
@@ -161,8 +162,7 @@ def test_the_server_opens_no_key_and_no_store(place: Place) -> None:
 
 
 def test_a_witness_remembers_over_its_end_and_never_cosigns_a_fork(place: Place) -> None:
-    for number in range(3):
-        place.attest(f"{number}.txt")
+    place.attest("one.txt", "two.txt", "three.txt")
     url = place.witness()
     place.trust_witness(url)
     place.attest("four.txt")
@@ -192,8 +192,7 @@ def test_a_witness_remembers_over_its_end_and_never_cosigns_a_fork(place: Place)
     forked = Place(place.folder / "elsewhere", [])
     forked.folder.mkdir()
     fork.rename(forked.home)
-    for number in range(6):
-        forked.attest(f"x{number}.txt")
+    forked.attest(*(f"x{number}.txt" for number in range(6)))
     assert (forked.home / "log" / "checkpoint").read_bytes().count("— ".encode()) == 1
     told = forked.run("verify", "x5.txt", "--policy", "strict", "--json")
     assert json.loads(told.stdout)["reason"] == "quorum_required"

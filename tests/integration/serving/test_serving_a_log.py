@@ -427,3 +427,17 @@ def test_a_folder_that_cannot_be_read(log: PlainLog) -> None:
             assert (status, headers["cache-control"]) == (500, "no-store"), name
             assert json.loads(body)["error"].startswith("the log's files cannot be read")
             assert os.fsencode(log.folder) not in body
+
+
+def test_what_nobody_has_foreseen_is_told_in_the_same_form(log: PlainLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: LogFolder, tile: object) -> bytes:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(LogFolder, "read", broken)
+    with serving(log) as url:
+        for name in ("/tile/0/000", "/v1/log/entry/3"):
+            status, headers, body = ask(url, name)
+            assert (status, headers["cache-control"]) == (500, "no-store")
+            assert json.loads(body) == {"error": "this server has failed at that"}
+        monkeypatch.undo()
+        assert b'tlog_requests_total{kind="tile",status="500"} 1.0' in ask(url, "/metrics")[2]

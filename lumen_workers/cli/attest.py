@@ -75,6 +75,7 @@ def _attest(ctx: Context, members: list[Path], folder: Path) -> Attested:
     from lumen_workers.domain.clock import iso
     from lumen_workers.domain.errors import UsageError
     from lumen_workers.domain.ids import new_trace_id
+    from lumen_workers.pipelines.provenance import code_of
     from lumen_workers.trust.evidence.plain import digest_of
     from lumen_workers.trust.statement import Material, Statement
 
@@ -88,7 +89,7 @@ def _attest(ctx: Context, members: list[Path], folder: Path) -> Attested:
         build_type="lumen/attest@v1",
         external={"files": names},
         internal={"region": ctx.region, "trace_id": trace_id, "code_version": ctx.code_version},
-        materials=[],
+        materials=code_of(ctx),
         builder=attestor.identity,
         version=__version__,
         invocation=trace_id,

@@ -14,6 +14,7 @@ from typing import Final
 from lumen_workers.archive.layout import FILES, MANIFEST, FileEntry, report_path
 from lumen_workers.archive.manifest import Manifest, parse_manifest
 from lumen_workers.domain.clock import iso
+from lumen_workers.engine.context import Context
 from lumen_workers.engine.declare import StageWork
 from lumen_workers.trust.audit.attested import AUDIT
 from lumen_workers.trust.evidence.plain import digest_of
@@ -89,6 +90,12 @@ def outputs_of(folder: Path, manifest: Manifest) -> list[Material]:
     return [Material(name=name, sha256=digest_of(folder, name)) for name in names]
 
 
+def code_of(ctx: Context) -> list[Material]:
+    """The code that this process runs, where its digest is known."""
+    known = len(ctx.code_version) == _SHA256_DIGITS
+    return [Material(name="lumen-workers", sha256=ctx.code_version)] if known else []
+
+
 def inputs_of(work: StageWork, manifest: Manifest) -> list[Material]:
     """What the day is made of: its exported rows, seal, configuration, code, the day before, the audit log's heads."""
     return [*_exported(manifest.files), *_sources(work)]
@@ -104,8 +111,7 @@ def _sources(work: StageWork) -> list[Material]:
     """Seal, configuration, code, the day before, and the heads of the audit log's chains as they are now."""
     ctx, seal = work.ctx, work.seal
     found = [Material(name="seal", sha256=seal.digest()), Material(name="configuration", sha256=ctx.config_digest)]
-    if len(ctx.code_version) == _SHA256_DIGITS:
-        found.append(Material(name="lumen-workers", sha256=ctx.code_version))
+    found += code_of(ctx)
     if seal.prev_digest is not None:
         found.append(Material(name="previous-day", sha256=seal.prev_digest))
     heads = sorted(ctx.store.audit.chains().items())

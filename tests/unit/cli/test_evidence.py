@@ -40,9 +40,13 @@ def attested(lumen: Command, report: Path) -> Path:
     return report
 
 
+def statement(path: Path) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(base64.b64decode(json.loads(path.read_bytes())["envelope"]["payload"]))
+    return said
+
+
 def subjects(path: Path) -> list[str]:
-    payload = base64.b64decode(json.loads(path.read_bytes())["envelope"]["payload"])
-    return [item["name"] for item in json.loads(payload)["subject"]]
+    return [item["name"] for item in statement(path)["subject"]]
 
 
 # ---------------------------------------------------------------- attest
@@ -57,6 +61,9 @@ def test_first_use_makes_what_it_needs_and_says_how_to_verify(lumen: Command, re
     assert lumen("verify", path, "--root", root, "--offline").code == 0
     assert parse_evidence(path.read_bytes()).trust_file == parse_trust_file((home / "trust/trust.json").read_bytes())
     assert subjects(path) == ["report.txt"]
+    [code] = statement(path)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    internal = statement(path)["predicate"]["buildDefinition"]["internalParameters"]
+    assert code == {"name": "lumen-workers", "digest": {"sha256": internal["code_version"]}}
 
 
 def test_each_file_gets_its_own_and_each_stands_in_the_log_once(lumen: Command, report: Path, home: Path) -> None:

@@ -21,8 +21,19 @@ ConfirmFile = Annotated[
 ]
 
 
-def phrase(what: str, file: Path | None, environment: SecretStr | None, variable: str, *, twice: bool = False) -> str:
-    """The phrase. Raises ConfigError for the file, UsageError where nobody can be asked."""
+def phrase(
+    what: str,
+    file: Path | None,
+    environment: SecretStr | None,
+    variable: str,
+    *,
+    twice: bool = False,
+    from_file: bool = True,
+) -> str:
+    """The phrase. ``from_file``: the command has an option for the file.
+
+    Raises ConfigError for the file, UsageError where nobody can be asked.
+    """
     from lumen_workers.config.secrets import read_phrase
     from lumen_workers.domain.errors import UsageError
 
@@ -31,6 +42,7 @@ def phrase(what: str, file: Path | None, environment: SecretStr | None, variable
     if environment is not None:
         return environment.get_secret_value()
     if not sys.stdin.isatty():
-        raise UsageError(f"the {what} is not there and nobody can be asked: give a file (mode 0600) or set {variable}")
+        ways = f"give a file (mode 0600) or set {variable}" if from_file else f"set {variable}"
+        raise UsageError(f"the {what} is not there and nobody can be asked: {ways}")
     answer: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
     return answer

@@ -38,7 +38,7 @@ def passphrase(settings: Settings, *, twice: bool = False) -> str:
     """The root's passphrase. Raises UsageError where nobody can be asked."""
     from lumen_workers.cli.phrases import phrase
 
-    return phrase("root's passphrase", None, settings.env.ca_pass, "LUMEN_CA_PASS", twice=twice)
+    return phrase("root's passphrase", None, settings.env.ca_pass, "LUMEN_CA_PASS", twice=twice, from_file=False)
 
 
 def open_root(settings: Settings, folder: Path) -> Authority:

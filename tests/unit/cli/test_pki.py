@@ -60,6 +60,7 @@ def test_a_root_is_made_once_apart_and_encrypted(lumen, root: Path, home: Path) 
 def test_a_root_without_a_passphrase_is_asked_for(lumen, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     answer = lumen("pki", "init-root", tmp_path / "root")
     assert (answer.code, "set LUMEN_CA_PASS" in answer.err) == (2, True)
+    assert "give a file" not in answer.err
     assert lumen("pki", "init-root", tmp_path / "root", "--no-passphrase").code == 0
 
 

@@ -19,6 +19,10 @@ class CheckFailed(LumenError):
     code = "check_failed"
 
 
+class LogRefused(CheckFailed):
+    """The transparency log cannot go on from what it signed last, or has not what it must have; a person looks."""
+
+
 class UsageError(LumenError):
     """The caller asked for something that cannot be: unknown loop, rule, region, task, bad value."""
 

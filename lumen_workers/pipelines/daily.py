@@ -23,7 +23,7 @@ from lumen_workers.archive.layout import (
     snapshot_name,
 )
 from lumen_workers.archive.verify import verify_snapshot
-from lumen_workers.domain.errors import BuildError, CheckFailed
+from lumen_workers.domain.errors import BuildError, CheckFailed, LogRefused
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.domain.ids import DAILY
 from lumen_workers.domain.runs import Seal
@@ -130,7 +130,7 @@ def attest(work: StageWork) -> Outputs:
         # The same of the same day is logged once, whichever attempt it is.
         key = f"{name}/{ctx.region}/{statement.subjects_digest()[:16]}"
         made = attestor.attest(statement, key=key, trace_id=work.run.trace_id)
-    except CheckFailed as error:
+    except LogRefused as error:
         log = attestor.sequencer.origin
         ctx.store.notices.raise_alarm(
             f"log/{log}", "log_refuses", AlarmSeverity.PAGE, str(error), trace_id=work.run.trace_id

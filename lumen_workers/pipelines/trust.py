@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from lumen_workers.domain.errors import LumenError, TokenExpired
+from lumen_workers.domain.errors import LogRefused, TokenExpired
 from lumen_workers.domain.failures import AlarmSeverity
 from lumen_workers.engine.context import Context
 from lumen_workers.trust.pki.home import Standing
@@ -35,9 +35,8 @@ def trust(ctx: Context) -> str:
     log = f"log/{attestor.sequencer.origin}"
     try:
         count = attestor.sequencer.append()
-    except LumenError as error:
-        if error.code == "check_failed":
-            ctx.store.notices.raise_alarm(log, "log_refuses", AlarmSeverity.PAGE, str(error))
+    except LogRefused as error:
+        ctx.store.notices.raise_alarm(log, "log_refuses", AlarmSeverity.PAGE, str(error))
         raise
     return ends or ("another process writes the log" if count is None else f"in order, {count} entries logged")
 

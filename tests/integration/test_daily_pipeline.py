@@ -32,6 +32,7 @@ from lumen_workers.pipelines.tasks import TASKS
 from lumen_workers.trust.evidence.form import parse_evidence
 from lumen_workers.trust.evidence.policy import Verdict
 from lumen_workers.trust.evidence.report import EvidenceReport
+from lumen_workers.trust.keys import RegionKey
 
 KEY = f"daily/{DAY}/r1"
 
@@ -160,6 +161,17 @@ def test_a_log_that_refuses_fails_the_run_and_pages(world: World) -> None:
     with pytest.raises(CheckFailed, match="lost what was signed"):
         step(world)
     assert {"log_refuses", "run_failed"} <= world.alarms()
+
+
+def test_a_signer_that_answers_wrong_is_no_log_that_refuses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> bytes:
+        raise CheckFailed("the signer's answer does not verify")
+
+    run(world, upto="attest")
+    monkeypatch.setattr(RegionKey, "sign", wrong)
+    with pytest.raises(CheckFailed, match="does not verify"):
+        step(world)
+    assert world.alarms() == {"run_failed"}
 
 
 def test_a_file_that_is_tampered_with_between_freeze_and_verify_fails_the_run(world: World) -> None:

@@ -10,7 +10,7 @@ from lumen_workers.adapters.store.engine import Database
 from lumen_workers.adapters.store.leases import hold
 from lumen_workers.adapters.store.rows import Row, columns
 from lumen_workers.adapters.store.schema import log_heads, log_rows
-from lumen_workers.domain.errors import CheckFailed
+from lumen_workers.domain.errors import LogRefused
 from lumen_workers.domain.evidence import LogHead, LogRow
 from lumen_workers.domain.runs import Lease
 
@@ -73,7 +73,7 @@ class SqlLogs:
             if standing is not None and (
                 head.size < standing.size or (head.size == standing.size and head.root != standing.root)
             ):
-                raise CheckFailed(
+                raise LogRefused(
                     f"the log {head.origin} has signed a tree of {standing.size} entries already, and another one of "
                     f"{head.size} must not follow; see docs/runbook.md#the-log-refuses"
                 )

@@ -68,5 +68,5 @@ class LogStore(Protocol):
     def advance(self, head: LogHead, positions: Mapping[str, int], lease: Lease) -> None:
         """Record a signed tree and the positions (key → index) that it gives, together, under ``lease``.
 
-        Raises LeaseLost, and CheckFailed for a tree that is smaller than the one before.
+        Raises LeaseLost, and LogRefused for a tree that is smaller than the one before.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from lumen_workers.domain.errors import CheckFailed
+from lumen_workers.domain.errors import LogRefused
 from lumen_workers.domain.evidence import LogRow
 from lumen_workers.domain.ports import Signer
 from lumen_workers.domain.records import Record
@@ -54,7 +54,7 @@ class Attestor:
     def attest(self, statement: Statement, *, key: str, trace_id: str) -> Attested:
         """The evidence of ``statement``. ``key`` names it in the log: asked for again, what stands there is used.
 
-        Raises TokenExpired where a certificate or list is missing or over, CheckFailed where the log refuses or does
+        Raises TokenExpired where a certificate or list is missing or over, LogRefused where the log refuses or does
         not have the entry afterwards, NetworkError while another process holds the log.
         """
         home, standing = self.trust()
@@ -84,13 +84,13 @@ class Attestor:
         )
 
     def proof(self, entry: bytes, index: int) -> TlogProof:
-        """Proof that ``entry`` is under the published checkpoint, looked at as a stranger would. Raises CheckFailed."""
+        """Proof that ``entry`` is under the published checkpoint, looked at as a stranger would. Raises LogRefused."""
         folder = self.sequencer.folder
         data = folder.checkpoint()
         checkpoint = None if data is None else parse_checkpoint(parse_note(data).text)
         if data is None or checkpoint is None or index >= checkpoint.size:
-            raise CheckFailed(f"the log {self.sequencer.origin} has not published entry {index}")
+            raise LogRefused(f"the log {self.sequencer.origin} has not published entry {index}")
         hashes = folder.tree(checkpoint.size).inclusion(index)
         if not merkle.verify_inclusion(merkle.leaf_hash(entry), index, checkpoint.size, hashes, checkpoint.root):
-            raise CheckFailed(f"entry {index} is not under the root of the log {self.sequencer.origin}")
+            raise LogRefused(f"entry {index} is not under the root of the log {self.sequencer.origin}")
         return TlogProof(index, tuple(hashes), data)

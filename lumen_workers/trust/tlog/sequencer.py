@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from lumen_workers.domain.clock import Clock
-from lumen_workers.domain.errors import CheckFailed, EnvironmentFault, LeaseLost, NetworkError
+from lumen_workers.domain.errors import EnvironmentFault, LeaseLost, LogRefused, NetworkError
 from lumen_workers.domain.evidence import LogHead, LogRow
 from lumen_workers.domain.ports import LeaseStore, LogStore
 from lumen_workers.domain.runs import Lease
@@ -64,13 +64,13 @@ class Sequencer:
     def place(self, key: str, wait_s: float = 60.0) -> int:
         """The position of the owed entry ``key``, which is sequenced now unless another process does it.
 
-        Raises CheckFailed where the log cannot go on, NetworkError where another process holds it for too long.
+        Raises LogRefused where the log cannot go on, NetworkError where another process holds it for too long.
         """
         deadline = self.clock.monotonic() + wait_s
         while True:
             row = self.logs.get(self.origin, key)
             if row is None:
-                raise CheckFailed(f"the log {self.origin} owes nothing called {key}")
+                raise LogRefused(f"the log {self.origin} owes nothing called {key}")
             if row.position is not None:
                 return row.position
             if self.append() is None:
@@ -81,7 +81,7 @@ class Sequencer:
     def append(self) -> int | None:
         """Sequence everything that is owed; returns how many entries that were. None: another process is at it.
 
-        Raises CheckFailed for a log that is not what was signed last, LeaseLost, StoreUnavailable, EnvironmentFault.
+        Raises LogRefused for a log that is not what was signed last, LeaseLost, StoreUnavailable, EnvironmentFault.
         """
         with self._alone() as alone:
             lease = self.leases.acquire(f"log/{self.origin}", self.holder, self.ttl) if alone else None
@@ -150,7 +150,7 @@ class Sequencer:
         return checkpoint, data
 
     def _check(self, signed: Sequence[LogHead]) -> None:
-        """The files have the trees that were signed. Raises CheckFailed."""
+        """The files have the trees that were signed. Raises LogRefused."""
         try:
             wrong = [item.size for item in signed if self.folder.tree(item.size).root() != item.root]
         except (LogFault, FileNotFoundError) as error:
@@ -158,8 +158,8 @@ class Sequencer:
         if wrong:
             raise self._refusal(f"its tiles do not have the tree of {wrong[0]} entries that was signed")
 
-    def _refusal(self, why: str) -> CheckFailed:
-        return CheckFailed(
+    def _refusal(self, why: str) -> LogRefused:
+        return LogRefused(
             f"the log in {self.folder.path} takes no entry: {why}; restore the folder from its newest copy, "
             "see docs/runbook.md#the-log-refuses"
         )

@@ -32,7 +32,6 @@ from support.evidence import (
 from lumen_workers.archive.evidence import check_folder
 from lumen_workers.archive.layout import MANIFEST
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.pki.certificates import der_of
 from lumen_workers.trust.pki.crl import Revocation
 
@@ -61,7 +60,7 @@ def many_strangers() -> bytes:
     keys = [p256(100 + number) for number in range(16)]
     return Forge(
         payload=b"x" * 2_900_000,
-        signers=[RootSigner(p256(99))] * 16,
+        signers=[RegionKey(p256(99))] * 16,
         certificates=[ROOT.issue(key.public_key(), region=f"r{number}") for number, key in enumerate(keys)],
     ).dump()
 

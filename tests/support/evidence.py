@@ -28,7 +28,6 @@ from lumen_workers.trust.evidence.verify import verify_evidence
 from lumen_workers.trust.keys import RegionKey
 from lumen_workers.trust.notes import Cosigner, NoteSigner, write_note
 from lumen_workers.trust.pki import certificates
-from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.pki.certificates import der_of, fingerprint
 from lumen_workers.trust.pki.crl import Revocation, make_crl
 from lumen_workers.trust.pki.documents import make_rotation, make_trust
@@ -66,7 +65,7 @@ class Root:
     def __init__(self, number: int = 1, *, development: bool = False, begin: datetime = NOW - 30 * DAY) -> None:
         self.key = p256(number)
         self.certificate = certificates.make_root(self.key, begin, development=development)
-        self.signer = RootSigner(self.key)
+        self.signer = RegionKey(self.key)
         self.der = der_of(self.certificate)
         self.fingerprint = fingerprint(self.der)
         self.development = development

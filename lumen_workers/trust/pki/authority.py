@@ -19,15 +19,14 @@ from typing import Any, Final, Self
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from lumen_workers.domain.clock import iso
 from lumen_workers.domain.errors import ConfigError, EnvironmentFault, NotFound, TokenExpired, UsageError
 from lumen_workers.trust.dsse import PublicKey
 from lumen_workers.trust.files import replace_file, write_once
-from lumen_workers.trust.keys import dump_private, fingerprint_of, load_private
+from lumen_workers.trust.keys import RegionKey, dump_private, fingerprint_of, load_private
 from lumen_workers.trust.pki import certificates, crl, documents
 from lumen_workers.trust.pki.ledger import FILE as LEDGER
 from lumen_workers.trust.pki.ledger import Ledger
@@ -46,27 +45,13 @@ RENEW: Final = timedelta(days=30)
 """So long before its end what is issued is issued anew."""
 
 
-class RootSigner:
-    """The root's key as a ``Signer`` of documents: ECDSA with SHA-256, as DER."""
-
-    def __init__(self, key: EllipticCurvePrivateKey) -> None:
-        self._key = key
-        public = key.public_key()
-        self.fingerprint = fingerprint_of(public)
-        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-
-    def sign(self, data: bytes) -> bytes:
-        """The signature over ``data``."""
-        return self._key.sign(data, ECDSA(SHA256()))
-
-
 class Authority:
     """An open root. Everything that it does stands in its ledger before it is handed out."""
 
     def __init__(self, folder: Path, key: EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self.folder = folder
         self.certificate = certificate
-        self.signer = RootSigner(key)
+        self.signer = RegionKey(key)
         self.ledger = Ledger(folder / LEDGER)
         self._key = key
 

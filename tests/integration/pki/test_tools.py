@@ -15,14 +15,14 @@ from support.logs import SIGNER
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust.dsse import parse_envelope
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import Authority, RootSigner
+from lumen_workers.trust.pki.authority import Authority
 from lumen_workers.trust.pki.home import TrustHome
 from lumen_workers.trust.pki.request import make_request, read_request
 from lumen_workers.trust.pki.upkeep import refresh_ocsp
 
 A = "ap-northeast-2"
 DAY = timedelta(days=1)
-SIGNERS: dict[str, Signer] = {"ed25519": RegionKey(ed25519(3)), "p256": RootSigner(p256(3))}
+SIGNERS: dict[str, Signer] = {"ed25519": RegionKey(ed25519(3)), "p256": RegionKey(p256(3))}
 PUBLIC: dict[str, Any] = {"ed25519": ed25519(3).public_key(), "p256": p256(3).public_key()}
 
 Run = Callable[[str], str]

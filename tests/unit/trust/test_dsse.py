@@ -24,7 +24,6 @@ from support.evidence import ed25519, p256
 
 from lumen_workers.trust.dsse import MAX_SIGNATURES, EnvelopeFault, pae, parse_envelope, sign_envelope, verify_by
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import RootSigner
 
 TYPE = "http://example.com/HelloWorld"
 BODY = b"hello world"
@@ -78,7 +77,7 @@ def test_what_was_signed_is_read_again(kind: str, body: bytes) -> None:
 
 
 def test_each_signer_signs_the_encoding_itself(good: dict[str, Any]) -> None:
-    root = RootSigner(p256(5))
+    root = RegionKey(p256(5))
     both = sign_envelope(TYPE, BODY, [RegionKey(KEY), root])
     assert both["signatures"][0] == good["signatures"][0]
     first, second = parse_envelope(both).signatures

@@ -14,13 +14,12 @@ from support.evidence import ed25519, p256, statement
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust.dsse import PublicKey, parse_envelope, sign_envelope, verify_by
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.statement import PAYLOAD_TYPE, parse_statement
 
 PAYLOAD = statement().dump()
 EDWARDS, CURVE = ed25519(1), p256(5)
 PUBLIC: tuple[PublicKey, ...] = (EDWARDS.public_key(), CURVE.public_key())
-OURS: tuple[Signer, ...] = (RegionKey(EDWARDS), RootSigner(CURVE))
+OURS: tuple[Signer, ...] = (RegionKey(EDWARDS), RegionKey(CURVE))
 
 
 def their_keys() -> list[Key]:

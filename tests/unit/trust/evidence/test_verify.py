@@ -27,7 +27,6 @@ from support.evidence import (
 from lumen_workers.trust.dsse import pae, sign_envelope
 from lumen_workers.trust.evidence.policy import DEFAULT, STRICT, Verdict, VerifyPolicy
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.pki.certificates import der_of
 from lumen_workers.trust.pki.crl import Revocation
 from lumen_workers.trust.statement import PAYLOAD_TYPE
@@ -85,7 +84,7 @@ def test_a_verdict_under_a_development_root_says_so() -> None:
 
 def test_a_p256_signer_counts() -> None:
     key = p256(9)
-    forge = Forge(signers=[RootSigner(key)], certificates=[ROOT.issue(key.public_key())])
+    forge = Forge(signers=[RegionKey(key)], certificates=[ROOT.issue(key.public_key())])
     assert ask(forge).verdict is Verdict.VALID
 
 

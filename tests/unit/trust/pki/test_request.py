@@ -14,7 +14,6 @@ from support.logs import SIGNER
 
 from lumen_workers.domain.ports import Signer
 from lumen_workers.trust.keys import RegionKey
-from lumen_workers.trust.pki.authority import RootSigner
 from lumen_workers.trust.pki.request import MAX_BYTES, make_request, read_request
 
 A = "ap-northeast-2"
@@ -34,7 +33,7 @@ def foreign(*names: str, key: object = None, log: str | None = None) -> bytes:
 
 @pytest.mark.parametrize(
     ("signer", "public"),
-    [(RegionKey(ed25519(3)), ed25519(3).public_key()), (RootSigner(p256(3)), p256(3).public_key())],
+    [(RegionKey(ed25519(3)), ed25519(3).public_key()), (RegionKey(p256(3)), p256(3).public_key())],
 )
 def test_ours_comes_back(signer: Signer, public: object) -> None:
     made = make_request(A, signer, VKEY)
